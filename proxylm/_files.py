@@ -1,0 +1,108 @@
+"""Files that are written whole or not at all, and their digests."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_FOLDER = (errno.ENOTDIR, errno.EEXIST)
+
+
+def file_sha256(path: str | os.PathLike) -> str:
+    """Return the SHA-256 digest of a file in hexadecimal digits.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remedy(code: int) -> str:
+    if code in _NO_SPACE:
+        return "Free some space there or choose another folder."
+    if code in _NO_PERMISSION:
+        return "Choose a folder that you may write to."
+    if code in _NO_FOLDER:
+        return "Choose a folder whose path has no file in it."
+    if code == errno.EISDIR:
+        return "Choose a name that is not a folder's."
+    return "Choose another path."
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Make the file system report now what it would otherwise report too late."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def write_whole(path: str | os.PathLike) -> Iterator[Path]:
+    r"""Write a file so that it is either complete or not there.
+
+    The block writes to a temporary file beside `path`, which takes the place of
+    `path` only when the block ends without an exception. Whatever goes wrong, an old
+    file at `path` stays as it was and the temporary file is removed. Folders that are
+    missing are created.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to write.
+
+    Yields
+    ------
+    pathlib.Path
+        The temporary file, in the same folder and with the same suffixes. The block
+        has to create it.
+
+    Raises
+    ------
+    OSError
+        If the file can't be written: one line with the path, the cause and a remedy,
+        and the `errno` of the cause. Exceptions of the block that are not about this
+        file are passed on unchanged.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from proxylm._files import write_whole
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "results" / "summary.csv"
+    ...     with write_whole(path) as temporary:
+    ...         _ = temporary.write_text("rmse\n3.7\n")
+    ...     print(path.read_text().split())
+    ['rmse', '3.7']
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{uuid4().hex[:12]}-{path.name}")
+    ours = {str(part) for part in (temporary, path, *path.parents)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush_to_disk(temporary)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if not isinstance(error, OSError) or error.errno is None:
+            raise
+        if error.filename is not None and str(error.filename) not in ours:
+            raise
+        cause = os.strerror(error.errno)
+        raise OSError(
+            error.errno, f"Could not write {path}: {cause}. {_remedy(error.errno)}"
+        ) from error
