@@ -1,0 +1,1 @@
+"""Speed, memory and accuracy of proxylm, followed over its commits by asv."""
