@@ -1,0 +1,5 @@
+"""Regressors that predict the score of a language model from cheap features."""
+
+from proxylm.regression._regressor import ProxyRegressor
+
+__all__ = ["ProxyRegressor"]

@@ -1,0 +1,215 @@
+"""The regressors that ProxyRegressor knows by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+import numpy as np
+from scipy.stats import loguniform, randint, uniform
+from sklearn.base import clone
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
+
+from proxylm.regression._poly import polynomial_pipeline
+
+# Below this number of records trees are kept shallow and small steps get more time.
+SMALL_TABLE = 500
+
+
+@dataclass(frozen=True)
+class ModelContext:
+    """What a named regressor may know of the data before it is built."""
+
+    n_samples: int
+    n_features: int
+    indicators: tuple[int, ...]
+    random_state: int
+    n_jobs: int | None
+
+
+@dataclass(frozen=True)
+class NamedRegressor:
+    """A regressor with defaults that need no tuning.
+
+    `build(context, **params)` makes the estimator; `grid` and `distributions` are
+    the default search spaces; `paths` maps short parameter names to the nested
+    names of the estimator that `build` returns.
+    """
+
+    build: Callable
+    grid: dict = field(default_factory=dict)
+    distributions: dict = field(default_factory=dict)
+    paths: dict = field(default_factory=dict)
+
+
+def _xgboost(context, **params):
+    from xgboost import XGBRegressor
+
+    # No penalty here depends on the unit of the scores (reg_alpha would).
+    small = context.n_samples < SMALL_TABLE
+    defaults = {
+        "n_estimators": 1000 if small else 1500,
+        "learning_rate": 0.03,
+        "max_depth": 3 if small else 5,
+        "min_child_weight": 2 if small else 5,
+        "subsample": 0.8,
+        "colsample_bynode": 0.6,
+        "reg_lambda": 0.35 if small else 0.1,
+        "random_state": context.random_state,
+        "n_jobs": context.n_jobs or 1,
+    }
+    return XGBRegressor(**(defaults | params))
+
+
+def _lightgbm(context, **params):
+    from lightgbm import LGBMRegressor
+
+    defaults = {
+        "n_estimators": 300 if context.n_samples < SMALL_TABLE else 100,
+        "learning_rate": 0.1,
+        "num_leaves": 32,
+        # Small tables can afford to try every split point.
+        "max_bin": 65_535 if context.n_samples < 20_000 else 255,
+        "max_depth": 10,
+        "reg_alpha": 0.1,
+        "reg_lambda": 0.1,
+        "random_state": context.random_state,
+        "n_jobs": context.n_jobs or 1,
+        "importance_type": "gain",
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbose": -1,
+    }
+    return LGBMRegressor(**(defaults | params))
+
+
+def _poly(context, **params):
+    defaults = {"degree": 2, "alpha": 0.1, "l1_ratio": 0.9, "max_iter": 10_000}
+    return polynomial_pipeline(
+        context.n_features, context.indicators, **(defaults | params)
+    )
+
+
+def _ridge(context, **params):
+    return Pipeline(
+        [
+            ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
+            ("scale", StandardScaler()),
+            ("ridge", Ridge(**({"alpha": 10.0} | params))),
+        ]
+    )
+
+
+REGRESSORS = {
+    "xgboost": NamedRegressor(
+        build=_xgboost,
+        grid={"n_estimators": [500, 1000, 2000], "learning_rate": [0.01, 0.03, 0.1]},
+        distributions={
+            "n_estimators": randint(500, 5001),
+            "learning_rate": loguniform(0.01, 0.1),
+        },
+    ),
+    "lightgbm": NamedRegressor(
+        build=_lightgbm,
+        grid={"learning_rate": [0.03, 0.1, 0.3], "num_leaves": [16, 32, 64]},
+        distributions={
+            "learning_rate": loguniform(0.01, 0.3),
+            "num_leaves": randint(8, 129),
+        },
+    ),
+    "poly": NamedRegressor(
+        build=_poly,
+        grid={"degree": [1, 2, 3], "alpha": [0.001, 0.01, 0.1, 1.0]},
+        distributions={
+            "degree": [1, 2, 3],
+            "alpha": loguniform(1e-4, 1.0),
+            "l1_ratio": uniform(0.05, 0.95),
+        },
+        paths={
+            "degree": "features__powers__powers__degree",
+            "alpha": "elasticnet__alpha",
+            "l1_ratio": "elasticnet__l1_ratio",
+        },
+    ),
+    "ridge": NamedRegressor(
+        build=_ridge,
+        grid={"alpha": [0.1, 1.0, 10.0, 100.0, 1000.0]},
+        distributions={"alpha": loguniform(1e-2, 1e4)},
+        paths={"alpha": "ridge__alpha"},
+    ),
+}
+
+# "auto" fits these to folds of left-out languages and keeps the best.
+AUTO_CANDIDATES = ("xgboost", "lightgbm", "ridge")
+
+
+def given_regressor(regressor):
+    """Wrap a scikit-learn regressor, with imputation where it refuses NaN."""
+    if isinstance(regressor, type):
+        raise TypeError(
+            f"regressor expects an instance. Got the class {regressor.__name__}. "
+            f"Call it: {regressor.__name__}()."
+        )
+
+    def build(context, **params):
+        estimator = clone(regressor)
+        if estimator.get_params().get("random_state", 0) is None:
+            params = {"random_state": context.random_state} | params
+        estimator.set_params(**params)
+        if get_tags(estimator).input_tags.allow_nan:
+            return estimator
+        impute = SimpleImputer(strategy="median", keep_empty_features=True)
+        return Pipeline([("impute", impute), ("regressor", estimator)])
+
+    paths = {}
+    if not get_tags(regressor).input_tags.allow_nan:
+        paths = {name: f"regressor__{name}" for name in regressor.get_params()}
+    return NamedRegressor(build=build, paths=paths)
+
+
+def named_regressor(regressor):
+    """Return the NamedRegressor of a name or of a scikit-learn regressor."""
+    if not isinstance(regressor, str):
+        return given_regressor(regressor)
+    if regressor not in REGRESSORS:
+        known = ["auto", *REGRESSORS]
+        near = get_close_matches(regressor, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"regressor expects one of {known} or a scikit-learn regressor. Got "
+            f"{regressor!r}.{hint}"
+        )
+    return REGRESSORS[regressor]
+
+
+def fit_weighted(estimator, X, y, sample_weight):
+    """Fit an estimator, with weights on the last step of a pipeline."""
+    if sample_weight is None:
+        return estimator.fit(X, y)
+    steps = getattr(estimator, "steps", None)
+    name = f"{steps[-1][0]}__sample_weight" if steps else "sample_weight"
+    return estimator.fit(X, y, **{name: sample_weight})
+
+
+def column_importances(estimator, n_features):
+    """Return importances of trees or absolute coefficients, one per feature."""
+    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    if hasattr(last, "feature_importances_"):
+        return np.asarray(last.feature_importances_, dtype=np.float64)
+    if not hasattr(last, "coef_"):
+        raise AttributeError(
+            f"{type(last).__name__} has neither feature_importances_ nor coef_."
+        )
+    weights = np.abs(np.ravel(last.coef_))
+    if len(weights) == n_features:
+        return weights
+    features = estimator.named_steps["features"]
+    powered, indicators = (columns for _, _, columns in features.transformers_[:2])
+    importances = np.zeros(n_features)
+    n_powers = len(weights) - len(indicators)
+    importances[powered] = weights[:n_powers].reshape(-1, len(powered)).sum(axis=0)
+    importances[indicators] = weights[n_powers:]
+    return importances

@@ -1,0 +1,398 @@
+"""ProxyRegressor, the estimator that users call first."""
+
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    check_X_y,
+    validate_data,
+)
+
+from proxylm.records import SCORE_RANGES
+from proxylm.regression._models import (
+    AUTO_CANDIDATES,
+    ModelContext,
+    column_importances,
+    fit_weighted,
+    named_regressor,
+)
+from proxylm.regression._roles import language_groups, numeric_part, resolve_roles
+from proxylm.regression._search import best_candidate, inner_folds, search_parameters
+
+CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
+
+
+class ProxyRegressor(RegressorMixin, BaseEstimator):
+    """Predict the score of a large language model from cheap features.
+
+    The regressor behind it is chosen by name. Languages are roles of columns, not
+    features: they define the groups over which everything inside `fit` is chosen,
+    so that the choice is made for languages that were never tried.
+
+    Parameters
+    ----------
+    regressor : {"auto", "xgboost", "lightgbm", "poly", "ridge"} or estimator, \
+            default="auto"
+        What predicts. ``"auto"`` compares xgboost, lightgbm and ridge on folds of
+        left-out languages and keeps the best; ``"poly"`` is an elastic net on
+        powers without interactions. Any scikit-learn regressor can be passed.
+    languages : "auto", None, str or list of str, default="auto"
+        Columns of X with the source and the target language, one or two.
+        ``"auto"`` takes them from the schema that the loaders attach to a table
+        (``X.attrs["schema"]``), and without one the columns named ``source_lang``
+        and ``target_lang``, where X has them.
+    proxies : "auto", None or list of str, default="auto"
+        Columns of X with the scores of proxy models, likewise. Those that are found
+        stand in `proxies_`.
+    indicators : "auto", None or list of str, default="auto"
+        Columns of zeros and ones that ``"poly"`` takes as they are.
+    regressor_params : dict, default=None
+        Parameters of the regressor that replace the defaults, by its own names.
+    search : {None, "grid", "random", "bayes"}, default=None
+        Search of parameters inside `fit`. ``"bayes"`` needs optuna
+        (``pip install "proxylm[search]"``).
+    param_space : dict, default=None
+        Parameter names to lists of values or, for ``"random"`` and ``"bayes"``, to
+        frozen scipy.stats distributions. None takes a space that suits the regressor.
+    n_iter : int, default=25
+        Number of draws of ``search="random"`` and ``"bayes"``.
+    cv : int, default=5
+        Number of folds inside `fit`, each with its own left-out languages.
+    score_range : "auto", None, str or (low, high), default="auto"
+        Predictions are clipped to it. A string is the name of a metric, ``"auto"``
+        the range of the metric in the schema of X, if there is one, and None
+        switches clipping off.
+    n_jobs : int, default=None
+        Number of folds fitted side by side when something is chosen, and of threads
+        of the final fit. None means 1, -1 all cores.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds, the search and the regressor.
+
+    Attributes
+    ----------
+    regressor_ : estimator
+        The fitted regressor on the numeric columns.
+    regressor_name_ : str
+        Its name, or its class.
+    languages_ : tuple of str
+        The language columns that were found.
+    proxies_ : tuple of str
+        The proxy columns that were found.
+    score_range_ : tuple of (float, float)
+        The range to which predictions are clipped, in units of y.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Importances that sum to one: those of the trees, or the absolute coefficients
+        of the standardised features. Zero for language columns.
+    best_params_ : dict
+        The parameters found by the search; empty without one.
+    cv_rmse_ : dict
+        RMSE over the inner folds, by regressor name, in units of y. Empty when
+        nothing had to be chosen.
+    cv_results_ : dict
+        Every point of the search with its mean score. Only after a search.
+    n_features_in_ : int
+        Number of columns of X, languages included.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, where it has names.
+
+    See Also
+    --------
+    proxylm.LeaveOneLanguageOut : The splitter to judge it with.
+    proxylm.evaluate : The loop that trains and tests it.
+
+    References
+    ----------
+    .. [1] Anugraha et al. (2024). "ProxyLM: Predicting Language Model Performance on
+       Multilingual Tasks via Proxy Models". arXiv:2406.09334.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from proxylm import ProxyRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame({
+    ...     "source_lang": np.repeat(["deu", "ind", "swh", "tam", "yor"], 8),
+    ...     "target_lang": "eng",
+    ...     "small_model": rng.uniform(0, 40, 40),
+    ... })
+    >>> y = 1.2 * X["small_model"] + rng.normal(size=40)
+    >>> regressor = ProxyRegressor("ridge", proxies=["small_model"]).fit(X, y)
+    >>> regressor.languages_
+    ('source_lang', 'target_lang')
+    >>> regressor.predict(X.assign(source_lang="new"))[:2].round(1)
+    array([30.7, 13. ])
+    """
+
+    # Languages in groups are for the folds inside fit as much as for the splitter.
+    __metadata_request__fit = {"groups": True}  # noqa: RUF012
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "regressor": [str, HasMethods(["fit", "predict"])],
+        "languages": [None, str, "array-like"],
+        "proxies": [None, StrOptions({"auto"}), "array-like"],
+        "indicators": [None, StrOptions({"auto"}), "array-like"],
+        "regressor_params": [None, dict],
+        "search": [None, StrOptions({"grid", "random", "bayes"})],
+        "param_space": [None, dict],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
+        "cv": [Interval(Integral, 2, None, closed="left")],
+        "score_range": [None, str, tuple, list],
+        "n_jobs": [None, Integral],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        regressor="auto",
+        *,
+        languages="auto",
+        proxies="auto",
+        indicators="auto",
+        regressor_params=None,
+        search=None,
+        param_space=None,
+        n_iter=25,
+        cv=5,
+        score_range="auto",
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.regressor = regressor
+        self.languages = languages
+        self.proxies = proxies
+        self.indicators = indicators
+        self.regressor_params = regressor_params
+        self.search = search
+        self.param_space = param_space
+        self.n_iter = n_iter
+        self.cv = cv
+        self.score_range = score_range
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, groups=None, sample_weight=None):
+        """Fit the regressor to records with known scores.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            Features, proxies and, in a DataFrame, language columns. Missing features
+            (NaN) are allowed.
+        y : array-like of shape (n_samples,)
+            Scores of the target model.
+        groups : array-like of shape (n_samples,) or (n_samples, 2), default=None
+            Languages of the records where X has no language columns.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the records, such as one over the squared standard error.
+
+        Returns
+        -------
+        self : ProxyRegressor
+            The fitted regressor.
+        """
+        roles = resolve_roles(
+            X,
+            languages=self.languages,
+            proxies=self.proxies,
+            indicators=self.indicators,
+        )
+        features, y = self._validate_fit(X, y, roles)
+        if groups is None:
+            groups = language_groups(X, roles)
+        check_consistent_length(features, groups)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, features)
+        rng = check_random_state(self.random_state)
+        context = ModelContext(
+            n_samples=features.shape[0],
+            n_features=features.shape[1],
+            indicators=tuple(roles.names.index(name) for name in roles.indicators),
+            random_state=int(rng.randint(np.iinfo(np.int32).max)),
+            n_jobs=self.n_jobs,
+        )
+        self._roles = roles
+        self.languages_ = roles.languages
+        self.proxies_ = roles.proxies
+        self.score_range_ = self._resolve_range(roles)
+        name, estimator = self._choose(features, y, groups, context)
+        self.regressor_name_ = name
+        self.regressor_ = fit_weighted(estimator, features, y, sample_weight)
+        return self
+
+    def predict(self, X):
+        """Predict the scores of records.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            The columns seen in `fit`. Languages that were not seen are allowed.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Predicted scores, in units of the y of `fit`.
+        """
+        check_is_fitted(self)
+        features = self._validate_predict(X)
+        predicted = np.asarray(self.regressor_.predict(features), dtype=np.float64)
+        return np.clip(predicted.reshape(-1), *self.score_range_)
+
+    @property
+    def feature_importances_(self):
+        """Importances of the columns of X."""
+        check_is_fitted(self)
+        importances = np.zeros(self.n_features_in_)
+        importances[self._roles.numeric] = column_importances(
+            self.regressor_, len(importances[self._roles.numeric])
+        )
+        total = importances.sum()
+        return importances / total if total > 0 else importances
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        # Language columns: evaluate() hands them only to estimators that say this.
+        tags.input_tags.categorical = True
+        return tags
+
+    def _validate_fit(self, X, y, roles):
+        """Return the numeric features and the scores of `fit` as float arrays."""
+        if not isinstance(X, pd.DataFrame):
+            return validate_data(
+                self, X, y, y_numeric=True, ensure_min_samples=2, **CHECKS
+            )
+        validate_data(self, X, skip_check_array=True)
+        return check_X_y(
+            numeric_part(X, roles),
+            y,
+            y_numeric=True,
+            ensure_min_samples=2,
+            estimator=self,
+            **CHECKS,
+        )
+
+    def _validate_predict(self, X):
+        """Return the numeric features of `predict` as a float array."""
+        if not isinstance(X, pd.DataFrame):
+            if self.languages_:
+                raise TypeError(
+                    "ProxyRegressor was fitted with the language columns "
+                    f"{list(self.languages_)} and expects a pandas DataFrame that has "
+                    f"them. Got {type(X).__name__}."
+                )
+            return validate_data(self, X, reset=False, **CHECKS)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        return check_array(numeric_part(X, self._roles), estimator=self, **CHECKS)
+
+    def _resolve_range(self, roles):
+        """Return (low, high) for clipping, infinite where there is no bound."""
+        given = self.score_range
+        if given is None:
+            return (-np.inf, np.inf)
+        if isinstance(given, str):
+            if given == "auto":
+                return roles.score_range
+            if given not in SCORE_RANGES:
+                raise ValueError(
+                    f"score_range expects a metric among {sorted(SCORE_RANGES)}, "
+                    f'"auto", None or (low, high). Got {given!r}.'
+                )
+            return SCORE_RANGES[given]
+        valid = len(given) == 2 and all(isinstance(bound, Real) for bound in given)
+        if not valid or not given[0] < given[1]:
+            raise ValueError(
+                f"score_range expects (low, high) with low < high. Got {given!r}."
+            )
+        return (float(given[0]), float(given[1]))
+
+    def _choose(self, X, y, groups, context):
+        """Return the name and the estimator to fit, chosen on the inner folds."""
+        self.best_params_, self.cv_rmse_ = {}, {}
+        params = self.regressor_params or {}
+        name = self.regressor
+        automatic = isinstance(name, str) and name == "auto"
+        if automatic and params:
+            raise ValueError(
+                'regressor_params expects a named regressor. Got regressor="auto" '
+                f"with {params}. Name the regressor that the parameters belong to."
+            )
+        folds = None
+        if automatic or self.search is not None:
+            folds = self._inner_folds(X, groups, context)
+        if automatic:
+            single = replace(context, n_jobs=1)  # the folds run side by side
+            candidates = {
+                key: named_regressor(key).build(single) for key in AUTO_CANDIDATES
+            }
+            name, self.cv_rmse_ = best_candidate(
+                candidates, X, y, folds=folds, n_jobs=self.n_jobs
+            )
+        entry = named_regressor(name)
+        label = name if isinstance(name, str) else type(name).__name__
+        if self.search is not None:
+            single = replace(context, n_jobs=1)
+            estimator = entry.build(single, **params)
+            best = self._search(estimator, entry, X, y, folds, context, label)
+            return label, entry.build(context, **params).set_params(**best)
+        return label, entry.build(context, **params)
+
+    def _inner_folds(self, X, groups, context):
+        """Return folds of left-out languages; without languages, warn."""
+        if groups is None:
+            warnings.warn(
+                "ProxyRegressor found no languages, so what it chooses inside fit is "
+                "chosen on folds of rows, which flatters models that do not carry over "
+                "to new languages. Name the language columns in languages=[...] or "
+                "pass groups to fit.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return inner_folds(
+            len(X), groups, self._roles.pivots, self.cv, context.random_state
+        )
+
+    def _search(self, estimator, entry, X, y, folds, context, label):
+        """Return the best parameters by their nested names."""
+        space = self.param_space
+        if space is None:
+            space = entry.grid if self.search == "grid" else entry.distributions
+        if not space:
+            raise ValueError(
+                f"search={self.search!r} expects a param_space for {label}. Got "
+                f"{self.param_space!r}. Pass param_space={{parameter: values}}."
+            )
+        nested = {entry.paths.get(key, key): values for key, values in space.items()}
+        known = estimator.get_params()
+        unknown = [key for key in nested if key not in known]
+        if unknown:
+            raise ValueError(
+                f"param_space expects parameters of {label}. Got {unknown}. Known are "
+                f"{sorted({*entry.paths, *known} - {'steps', 'verbose'})}."
+            )
+        best, rmse, self.cv_results_ = search_parameters(
+            estimator,
+            nested,
+            X,
+            y,
+            search=self.search,
+            folds=folds,
+            n_iter=self.n_iter,
+            n_jobs=self.n_jobs,
+            random_state=context.random_state,
+        )
+        short = {path: key for key, path in entry.paths.items()}
+        self.best_params_ = {short.get(key, key): value for key, value in best.items()}
+        self.cv_rmse_ = {label: rmse}
+        return best
