@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import re
@@ -167,6 +168,32 @@ def test_one_language_column_counts_on_its_own_side():
     assert np.isnan(summary["rmse_as_source"])
     assert summary["rmse"] == summary["rmse_as_target"]
     assert set(evaluation.predictions["side"]) == {"target"}
+
+
+def test_a_language_that_occurs_once_has_one_side_and_no_ranks():
+    frame = make_table()
+    once = frame.iloc[[0]].assign(source_lang="yor", target_lang="deu")
+    records = make_records(pd.concat([frame, once], ignore_index=True), SCHEMA)
+    evaluation = evaluate(LinearRegression(), records)
+    errors = evaluation.by_language().loc["yor"]
+    assert errors["rmse"] == errors["rmse_as_source"]
+    assert np.isnan(errors["rmse_as_target"])
+    assert errors["n"] == 1
+    assert np.isfinite(evaluation.summary().loc[0, "spearman"])
+
+
+def test_languages_that_stand_on_one_side_only():
+    frame = make_table().assign(target_lang="eng")
+    schema = dataclasses.replace(SCHEMA, pivots=["eng"])
+    summary = evaluate(LinearRegression(), make_records(frame, schema)).summary()
+    assert summary["rmse_as_target"].isna().all()
+    np.testing.assert_allclose(summary["rmse"], summary["rmse_as_source"])
+
+
+def test_a_pivot_that_empties_the_training_set_is_named():
+    records = make_records(make_table().assign(target_lang="eng"), SCHEMA)
+    with pytest.raises(ValueError, match=r"eng.*exclude"):
+        evaluate(LinearRegression(), records, LeaveOneLanguageOut())
 
 
 def test_constant_proxy_leaves_the_line_at_the_mean():

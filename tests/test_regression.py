@@ -163,7 +163,7 @@ def test_numeric_language_codes_are_allowed(table):
     [
         ("languages", ["source", "target_lang"], r"Got \['source'\].*Did you mean"),
         ("languages", ["size", "flag", "proxy"], "one or two columns"),
-        ("proxies", ["prxy"], "Did you mean proxy"),
+        ("proxies", ["prxy"], "Did you mean .proxy"),
         ("score_range", (5, 1), "low < high"),
         ("score_range", "spBLUE", "expects a metric among"),
     ],

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pandas as pd
 from sklearn.utils import Bunch
 
+from proxylm._nearest import nearest
 from proxylm._remote import fetch_file, get_data_home
 from proxylm.records import RecordSchema, make_records
-from proxylm.records._schema import nearest
 
 from ._description import describe
 from ._tables import (

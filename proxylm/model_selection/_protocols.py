@@ -1,9 +1,8 @@
 """The published protocols, by name."""
 
-from difflib import get_close_matches
-
 import pandas as pd
 
+from proxylm._nearest import nearest
 from proxylm.model_selection._protocol_split import (
     CrossDatasetSplit,
     StratifiedRandomSplit,
@@ -56,10 +55,9 @@ def resolve_protocol(cv, records):
     if not isinstance(cv, str):
         return cv, None
     if cv not in PROTOCOLS:
-        near = get_close_matches(cv, PROTOCOLS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"cv expects a splitter or one of {list(PROTOCOLS)}. Got {cv!r}.{hint}"
+            f"cv expects a splitter or one of {list(PROTOCOLS)}. Got {cv!r}."
+            f"{nearest(cv, PROTOCOLS)}"
         )
     make_splitter, train_sizes = PROTOCOLS[cv]
     return make_splitter(records), train_sizes

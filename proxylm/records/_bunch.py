@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
-from proxylm.records._schema import RecordSchema, nearest
+from proxylm._nearest import nearest
+from proxylm.records._schema import RecordSchema
 from proxylm.records._tables import long_to_wide, read_records
 from proxylm.records._validation import check_records, to_numbers
 

@@ -1,11 +1,12 @@
 """The roles of the columns of a record table."""
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
+
+from proxylm._nearest import nearest
 
 SCORE_RANGES: dict[str, tuple[float, float]] = {
     "spBLEU": (0.0, 100.0),
@@ -29,13 +30,6 @@ _SINGLE_ROLES = (
     "standard_error",
 )
 _LIST_ROLES = ("features", "proxies")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for the nearest known word, or nothing."""
-    by_letters = {name.lower(): name for name in known}
-    matches = difflib.get_close_matches(word.lower(), by_letters, n=1)
-    return f" Did you mean {by_letters[matches[0]]!r}?" if matches else ""
 
 
 def _check_name(role: str, name: Any) -> str | None:

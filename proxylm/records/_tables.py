@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from proxylm.records._schema import RecordSchema, nearest
+from proxylm._nearest import nearest
+from proxylm.records._schema import RecordSchema
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _SUFFIXES = [*_SEPARATORS, ".parquet"]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from proxylm._nearest import nearest
 from proxylm.languages import to_iso639_3
 from proxylm.records._problems import Problem, RecordError, shorten
-from proxylm.records._schema import RecordSchema, nearest
+from proxylm.records._schema import RecordSchema
 
 _VALUES_SHOWN = 3
 _UNKNOWN_CODES_SHOWN = 20

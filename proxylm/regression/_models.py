@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 import numpy as np
 from scipy.stats import loguniform, randint, uniform
@@ -13,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from proxylm._nearest import nearest
 from proxylm.regression._poly import polynomial_pipeline
 
 # Below this number of records trees are kept shallow and small steps get more time.
@@ -176,11 +176,9 @@ def named_regressor(regressor):
         return given_regressor(regressor)
     if regressor not in REGRESSORS:
         known = ["auto", *REGRESSORS]
-        near = get_close_matches(regressor, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"regressor expects one of {known} or a scikit-learn regressor. Got "
-            f"{regressor!r}.{hint}"
+            f"{regressor!r}.{nearest(regressor, known)}"
         )
     return REGRESSORS[regressor]
 

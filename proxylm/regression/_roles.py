@@ -1,12 +1,12 @@
 """Which columns of X are languages, proxies and indicators."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from proxylm._nearest import nearest
 from proxylm.records import RecordSchema
 
 
@@ -38,8 +38,7 @@ def _named_columns(given, declared, columns, parameter):
     names = (given,) if isinstance(given, str) else tuple(given)
     missing = [name for name in names if name not in columns]
     if missing:
-        near = get_close_matches(str(missing[0]), [str(c) for c in columns], n=3)
-        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        hint = nearest(str(missing[0]), map(str, columns))
         raise ValueError(
             f"{parameter} expects names of columns of X. Got {missing}, which X does "
             f"not have.{hint}"
