@@ -1,0 +1,132 @@
+"""Configuration of the documentation."""
+
+import re
+from pathlib import Path
+
+from proxylm import __version__, fetch_intent, fetch_mt560, fetch_nusa, fetch_slot
+
+HERE = Path(__file__).parent
+
+project = "proxylm"
+author = "The proxylm developers"
+copyright = "The proxylm developers, Apache-2.0"
+version = release = __version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_tables"]
+templates_path = ["_templates"]
+default_role = "literal"
+
+autosummary_generate = True
+autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
+numpydoc_show_class_members = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "proxylm"
+html_static_path = ["_static"]
+html_css_files = ["proxylm.css"]
+single_pages = "index installation quickstart results contributing changelog".split()
+html_sidebars = {page: [] for page in single_pages}
+html_theme_options = {
+    "navbar_align": "left",
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "header_links_before_dropdown": 6,
+}
+html_context = {"default_mode": "light"}
+
+# Examples that make their own data; the others need the record tables.
+OFFLINE_EXAMPLES = ("plot_own_table",)
+
+NO_TABLES = """
+.. note::
+
+   This copy of the documentation was built without the record tables, so this example
+   was not run and shows no output. Build it where the tables can be downloaded, or set
+   ``PROXYLM_DATA`` to the folder that has them.
+
+"""
+
+
+def tables_at_hand():
+    """Whether all record tables are in the cache or can be downloaded."""
+    try:
+        for fetch in (fetch_mt560, fetch_nusa, fetch_intent, fetch_slot):
+            fetch()
+    except OSError:
+        return False
+    return True
+
+
+run_all_examples = tables_at_hand()
+names = "" if run_all_examples else f"({'|'.join(OFFLINE_EXAMPLES)})"
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": f"/plot_{names.replace('plot_', '')}",
+    "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "gallery/backreferences",
+    "doc_module": ("proxylm",),
+    "image_scrapers": ("matplotlib",),
+    "image_srcset": ["2x"],
+    "matplotlib_animations": False,
+    "min_reported_time": 60,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+    "download_all_examples": False,
+    "abort_on_example_error": True,
+}
+
+
+def note_skipped_example(app, docname, source):
+    """Say on the page of an example that was not run why it was not."""
+    name = docname.removeprefix("gallery/")
+    skipped = name.startswith("plot_") and name not in OFFLINE_EXAMPLES
+    if skipped and not run_all_examples:
+        source[0] = re.sub(
+            r"(^=+$)", rf"\1\n{NO_TABLES}", source[0], count=1, flags=re.M
+        )
+
+
+def markdown_to_rst(text):
+    """Translate the headings, code, links and lists of our two Markdown files."""
+    text = re.sub(r"^```(\w+)\n(.*?)^```$", _code_block, text, flags=re.M | re.S)
+    text = re.sub(r"(?<!`)`([^`\n]+)`(?!`)", r"``\1``", text)
+    text = re.sub(r"\[([^\]]+)\]\((https?://[^)]+)\)", r"`\1 <\2>`__", text)
+    for marks, rule in (("###", "~"), ("##", "-"), ("#", "=")):
+        text = re.sub(
+            rf"^{marks} (.+)$",
+            lambda match, rule=rule: f"{match[1]}\n{rule * len(match[1])}",
+            text,
+            flags=re.M,
+        )
+    return text
+
+
+def _code_block(match):
+    lines = "\n".join(f"   {line}".rstrip() for line in match[2].splitlines())
+    return f".. code-block:: {match[1]}\n\n{lines}"
+
+
+def take_from_markdown(app, docname, source):
+    """Fill the pages whose text is a file at the root of the repository."""
+    if docname in ("contributing", "changelog"):
+        page = (HERE.parent / f"{docname.upper()}.md").read_text(encoding="utf-8")
+        source[0] = markdown_to_rst(page)
+
+
+def setup(app):
+    """Connect the two functions that work on pages as they are read."""
+    app.connect("source-read", note_skipped_example)
+    app.connect("source-read", take_from_markdown)
