@@ -293,7 +293,7 @@ def test_cross_dataset_needs_several_data_sets(records):
 
 
 def test_unknown_protocol_names_the_nearest(records):
-    with pytest.raises(ValueError, match="Got 'lol'[.] Did you mean 'lolo'"):
+    with pytest.raises(ValueError, match=r"Got 'lol'[.] Did you mean 'lolo'"):
         evaluate(LinearRegression(), records, "lol")
 
 

@@ -74,6 +74,8 @@ def _lightgbm(context, **params):
         # Small tables can afford to try every split point.
         "max_bin": 65_535 if context.n_samples < 20_000 else 255,
         "max_depth": 10,
+        # On the smallest tables leaves of 20 records would leave nothing to split.
+        "min_child_samples": min(20, max(2, context.n_samples // 7)),
         "reg_alpha": 0.1,
         "reg_lambda": 0.1,
         "random_state": context.random_state,

@@ -90,7 +90,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         The proxy columns that were found.
     score_range_ : tuple of (float, float)
         The range to which predictions are clipped, in units of y.
-    feature_importances_ : ndarray of shape (n_features_in_,)
+    feature_importances_ : ndarray of shape (`n_features_in_`,)
         Importances that sum to one: those of the trees, or the absolute coefficients
         of the standardised features. Zero for language columns.
     best_params_ : dict
@@ -102,7 +102,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         Every point of the search with its mean score. Only after a search.
     n_features_in_ : int
         Number of columns of X, languages included.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of X, where it has names.
 
     See Also
