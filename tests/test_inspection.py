@@ -290,6 +290,17 @@ def test_error_axis_starts_at_zero_and_has_a_unit():
     assert display.ax_.get_xlabel() == "RMSE (percentage points of TER)"
 
 
+def test_a_baseline_beyond_all_languages_is_on_the_axis():
+    errors = pd.DataFrame(
+        {"rmse_as_source": [1.0, 1.5], "rmse_as_target": [1.2, 2.0]},
+        index=["ind", "swh"],
+    )
+    display = LanguageErrorDisplay(errors, mean=1.4, baseline=9.0, baseline_name="mean")
+    display.plot()
+    assert display.ax_.get_xlim()[1] > 9
+    display.figure_.draw_without_rendering()
+
+
 def test_one_wild_error_does_not_squeeze_the_others():
     errors = pd.DataFrame(
         {"rmse_as_source": [2.0, 3.0, 28_000.0], "rmse_as_target": [4.0, 2.5, 3.5]},

@@ -330,6 +330,31 @@ def test_every_search_finds_the_better_half(table, search, space):
     )
 
 
+def test_folds_may_be_given_as_a_splitter_or_as_pairs(table):
+    X, y = table
+    splitter = LeaveOneLanguageOut()
+    groups = X[["source_lang", "target_lang"]]
+    given = [splitter, list(splitter.split(X, y, groups))]
+    results = [
+        ProxyRegressor("ridge", search="grid", cv=cv).fit(X, y).cv_rmse_ for cv in given
+    ]
+    assert results[0] == results[1]
+    assert results[0] != ProxyRegressor("ridge", search="grid").fit(X, y).cv_rmse_
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "poly", "ridge"])
+def test_parameters_that_would_be_ignored_are_refused(table, name):
+    with pytest.raises(ValueError, match=r"Got 'lerning_rate'.*Known are"):
+        ProxyRegressor(name, regressor_params={"lerning_rate": 1.0}).fit(*table)
+
+
+def test_native_parameters_of_lightgbm_are_taken(table):
+    params = {"extra_trees": True}
+    extra = ProxyRegressor("lightgbm", regressor_params=params).fit(*table)
+    plain = ProxyRegressor("lightgbm").fit(*table)
+    assert not np.allclose(extra.predict(table[0]), plain.predict(table[0]))
+
+
 @pytest.mark.parametrize("search", ["grid", "random", "bayes"])
 @pytest.mark.parametrize("name", ["poly", "ridge"])
 def test_default_spaces_suit_their_regressor(table, name, search):

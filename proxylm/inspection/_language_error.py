@@ -189,7 +189,8 @@ class LanguageErrorDisplay:
                 xlim=(0.8 * errors[errors > 0].min(axis=None), 1.25 * largest),
             )
         else:
-            ax.set_xlim(0, 1.04 * largest)
+            means = [mean for mean in (self.mean, self.baseline) if mean is not None]
+            ax.set_xlim(0, 1.04 * max(largest, *means))
         self._draw_means(ax)
         bare_axes(ax, spines=("bottom",))
         ax.grid(axis="y", color=PALE, linewidth=0.6)

@@ -7,13 +7,14 @@ import numpy as np
 from scipy.stats import loguniform, randint, uniform
 from sklearn.base import clone
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import ElasticNet, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
 
 from proxylm._nearest import nearest
-from proxylm.regression._poly import polynomial_pipeline
+from proxylm.regression._poly import ScaledPowers
 
 # Below this number of records trees are kept shallow and small steps get more time.
 SMALL_TABLE = 500
@@ -89,9 +90,14 @@ def _lightgbm(context, **params):
 
 
 def _poly(context, **params):
-    defaults = {"degree": 2, "alpha": 0.1, "l1_ratio": 0.9, "max_iter": 10_000}
-    return polynomial_pipeline(
-        context.n_features, context.indicators, **(defaults | params)
+    degree = params.pop("degree", 2)
+    defaults = {"alpha": 0.1, "l1_ratio": 0.9, "max_iter": 10_000}
+    return Pipeline(
+        [
+            ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
+            ("powers", ScaledPowers(degree, context.indicators)),
+            ("elasticnet", ElasticNet(**(defaults | params))),
+        ]
     )
 
 
@@ -131,7 +137,7 @@ REGRESSORS = {
             "l1_ratio": uniform(0.05, 0.95),
         },
         paths={
-            "degree": "features__powers__powers__degree",
+            "degree": "powers__degree",
             "alpha": "elasticnet__alpha",
             "l1_ratio": "elasticnet__l1_ratio",
         },
@@ -141,6 +147,25 @@ REGRESSORS = {
         grid={"alpha": [0.1, 1.0, 10.0, 100.0, 1000.0]},
         distributions={"alpha": loguniform(1e-2, 1e4)},
         paths={"alpha": "ridge__alpha"},
+    ),
+}
+
+# What LightGBM takes besides the parameters of its scikit-learn face; others it
+# would ignore without a word.
+NATIVE_PARAMETERS = {
+    "lightgbm": (
+        "max_bin",
+        "min_data_in_bin",
+        "max_delta_step",
+        "extra_trees",
+        "path_smooth",
+        "linear_tree",
+        "linear_lambda",
+        "feature_fraction_bynode",
+        "deterministic",
+        "force_row_wise",
+        "force_col_wise",
+        "verbose",
     ),
 }
 
@@ -185,18 +210,35 @@ def named_regressor(regressor):
     return REGRESSORS[regressor]
 
 
+def known_parameters(name):
+    """Return the names of the parameters that a named regressor takes."""
+    if name not in REGRESSORS:
+        return set()
+    entry = REGRESSORS[name]
+    context = ModelContext(2, 1, indicators=(), random_state=0, n_jobs=None)
+    estimator = entry.build(context)
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    native = NATIVE_PARAMETERS.get(name, ())
+    return {*entry.paths, *last.get_params(deep=False), *native}
+
+
 def fit_weighted(estimator, X, y, sample_weight):
-    """Fit an estimator, with weights on the last step of a pipeline."""
+    """Fit an estimator, with weights for every step of a pipeline that takes them."""
     if sample_weight is None:
         return estimator.fit(X, y)
-    steps = getattr(estimator, "steps", None)
-    name = f"{steps[-1][0]}__sample_weight" if steps else "sample_weight"
-    return estimator.fit(X, y, **{name: sample_weight})
+    if not isinstance(estimator, Pipeline):
+        return estimator.fit(X, y, sample_weight=sample_weight)
+    weights = {
+        f"{name}__sample_weight": sample_weight
+        for name, step in estimator.steps
+        if has_fit_parameter(step, "sample_weight")
+    }
+    return estimator.fit(X, y, **weights)
 
 
-def column_importances(estimator, n_features):
+def column_importances(estimator):
     """Return importances of trees or absolute coefficients, one per feature."""
-    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     if hasattr(last, "feature_importances_"):
         return np.asarray(last.feature_importances_, dtype=np.float64)
     if not hasattr(last, "coef_"):
@@ -204,12 +246,6 @@ def column_importances(estimator, n_features):
             f"{type(last).__name__} has neither feature_importances_ nor coef_."
         )
     weights = np.abs(np.ravel(last.coef_))
-    if len(weights) == n_features:
-        return weights
-    features = estimator.named_steps["features"]
-    powered, indicators = (columns for _, _, columns in features.transformers_[:2])
-    importances = np.zeros(n_features)
-    n_powers = len(weights) - len(indicators)
-    importances[powered] = weights[:n_powers].reshape(-1, len(powered)).sum(axis=0)
-    importances[indicators] = weights[n_powers:]
-    return importances
+    if isinstance(estimator, Pipeline) and "powers" in estimator.named_steps:
+        return estimator["powers"].feature_weights(weights)
+    return weights

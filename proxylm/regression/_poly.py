@@ -1,57 +1,47 @@
-"""Polynomial regression without interactions, as a scikit-learn pipeline."""
+"""Powers of features, for polynomial regression without interactions."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import ElasticNet
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 
-class PowerFeatures(TransformerMixin, BaseEstimator):
-    """Columns x, x**2, ..., x**degree of every feature, without interactions."""
+class ScaledPowers(TransformerMixin, BaseEstimator):
+    """Columns x, x**2, ..., x**degree of every feature, standardised.
 
-    def __init__(self, degree=2):
+    All first powers come before all second ones. The columns at the positions
+    `indicators` hold zeros and ones; they are neither powered nor scaled, and come
+    last.
+    """
+
+    def __init__(self, degree=2, indicators=()):
         self.degree = degree
+        self.indicators = indicators
 
-    def fit(self, X, y=None):
-        """Remember the number of features."""
-        validate_data(self, X, dtype=np.float64)
-        self.n_features_out_ = self.n_features_in_ * self.degree
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn means and deviations of the powers."""
+        X = validate_data(self, X, dtype=np.float64)
+        self.scaler_ = StandardScaler().fit(
+            self._powers(X), sample_weight=sample_weight
+        )
         return self
 
     def transform(self, X):
-        """Return the powers, all first powers before all second ones."""
+        """Return the standardised powers and the indicators."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return np.hstack([X**power for power in range(1, self.degree + 1)])
+        powers = self.scaler_.transform(self._powers(X))
+        return np.hstack([powers, X[:, list(self.indicators)]])
 
+    def _powers(self, X):
+        powered = np.delete(X, list(self.indicators), axis=1)
+        return np.hstack([powered**power for power in range(1, self.degree + 1)])
 
-def polynomial_pipeline(n_features, indicators, *, degree, alpha, l1_ratio, **params):
-    """Return powers, standardised, into an elastic net; indicators go in as 0/1.
-
-    The columns at the positions `indicators` are neither powered nor scaled and
-    come last. This is the regressor "poly" of arXiv:2406.09334.
-    """
-    powered = [i for i in range(n_features) if i not in set(indicators)]
-    powers = Pipeline(
-        [
-            ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
-            ("powers", PowerFeatures(degree)),
-            ("scale", StandardScaler()),
-        ]
-    )
-    features = ColumnTransformer(
-        [
-            ("powers", powers, powered),
-            (
-                "indicators",
-                SimpleImputer(strategy="most_frequent", keep_empty_features=True),
-                list(indicators),
-            ),
-        ]
-    )
-    net = ElasticNet(alpha=alpha, l1_ratio=l1_ratio, **params)
-    return Pipeline([("features", features), ("elasticnet", net)])
+    def feature_weights(self, weights):
+        """Sum weights of the columns of `transform` per feature."""
+        powered = np.delete(np.arange(self.n_features_in_), list(self.indicators))
+        summed = np.zeros(self.n_features_in_)
+        n_powers = len(powered) * self.degree
+        summed[powered] = weights[:n_powers].reshape(self.degree, -1).sum(axis=0)
+        summed[list(self.indicators)] = weights[n_powers:]
+        return summed

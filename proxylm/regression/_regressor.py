@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import (
@@ -18,12 +19,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from proxylm._nearest import nearest
 from proxylm.records import SCORE_RANGES
 from proxylm.regression._models import (
     AUTO_CANDIDATES,
     ModelContext,
     column_importances,
     fit_weighted,
+    known_parameters,
     named_regressor,
 )
 from proxylm.regression._roles import language_groups, numeric_part, resolve_roles
@@ -66,8 +69,9 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         frozen scipy.stats distributions. None takes a space that suits the regressor.
     n_iter : int, default=25
         Number of draws of ``search="random"`` and ``"bayes"``.
-    cv : int, default=5
-        Number of folds inside `fit`, each with its own left-out languages.
+    cv : int, splitter or iterable of (train, test), default=5
+        Folds inside `fit`. A number makes that many folds, each with its own
+        left-out languages.
     score_range : "auto", None, str or (low, high), default="auto"
         Predictions are clipped to it. A string is the name of a metric, ``"auto"``
         the range of the metric in the schema of X, if there is one, and None
@@ -131,7 +135,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
     >>> regressor.languages_
     ('source_lang', 'target_lang')
     >>> regressor.predict(X.assign(source_lang="new"))[:2].round(1)
-    array([30.7, 13. ])
+    array([30. , 15.7])
     """
 
     # Languages in groups are for the folds inside fit as much as for the splitter.
@@ -146,7 +150,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         "search": [None, StrOptions({"grid", "random", "bayes"})],
         "param_space": [None, dict],
         "n_iter": [Interval(Integral, 1, None, closed="left")],
-        "cv": [Interval(Integral, 2, None, closed="left")],
+        "cv": [Interval(Integral, 2, None, closed="left"), "cv_object"],
         "score_range": [None, str, tuple, list],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
@@ -254,9 +258,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         """Importances of the columns of X."""
         check_is_fitted(self)
         importances = np.zeros(self.n_features_in_)
-        importances[self._roles.numeric] = column_importances(
-            self.regressor_, len(importances[self._roles.numeric])
-        )
+        importances[self._roles.numeric] = column_importances(self.regressor_)
         total = importances.sum()
         return importances / total if total > 0 else importances
 
@@ -330,7 +332,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             )
         folds = None
         if automatic or self.search is not None:
-            folds = self._inner_folds(X, groups, context)
+            folds = self._inner_folds(X, y, groups, context)
         if automatic:
             single = replace(context, n_jobs=1)  # the folds run side by side
             candidates = {
@@ -341,6 +343,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             )
         entry = named_regressor(name)
         label = name if isinstance(name, str) else type(name).__name__
+        self._check_params(name, params)
         if self.search is not None:
             single = replace(context, n_jobs=1)
             estimator = entry.build(single, **params)
@@ -348,8 +351,22 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             return label, entry.build(context, **params).set_params(**best)
         return label, entry.build(context, **params)
 
-    def _inner_folds(self, X, groups, context):
+    def _check_params(self, name, params):
+        """Refuse parameters that a named regressor would ignore without a word."""
+        if not isinstance(name, str):
+            return
+        known = known_parameters(name)
+        unknown = [key for key in params if key not in known]
+        if unknown:
+            raise ValueError(
+                f"regressor_params expects parameters of {name}. Got {unknown[0]!r}."
+                f"{nearest(unknown[0], known)} Known are {sorted(known)}."
+            )
+
+    def _inner_folds(self, X, y, groups, context):
         """Return folds of left-out languages; without languages, warn."""
+        if not isinstance(self.cv, Integral):
+            return list(check_cv(self.cv).split(X, y, groups))
         if groups is None:
             warnings.warn(
                 "ProxyRegressor found no languages, so what it chooses inside fit is "

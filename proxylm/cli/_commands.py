@@ -1,0 +1,120 @@
+"""The commands. What they import takes a second, so that --help does without it."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from proxylm.cli._config import RunConfig
+
+
+def _overrides(args: argparse.Namespace) -> list[tuple[tuple[str, ...], Any]]:
+    """Return the keys and values that options replace in a configuration."""
+    from proxylm.cli._overrides import parse_assignment
+
+    options = [
+        ((key,), getattr(args, key))
+        for key in ("output", "seeds", "n_jobs")
+        if hasattr(args, key)
+    ]
+    return [parse_assignment(text) for text in getattr(args, "set", [])] + options
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file that a configuration with an error is from."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _parse(
+    configurations: list[Any], overrides: list[tuple], folder: Path
+) -> list["RunConfig"]:
+    """Return configurations as objects, with the values of the options in them."""
+    from proxylm.cli._config import RunConfig
+    from proxylm.cli._overrides import override
+
+    configs = []
+    for values in configurations:
+        for keys, value in overrides:
+            values = override(values, keys, value)
+        configs.append(RunConfig.parse(values, folder))
+    if len({config.output for config in configs}) < len(configs):
+        return [config.in_subfolder() for config in configs]
+    return configs
+
+
+def _start(configs: list["RunConfig"], args: argparse.Namespace) -> None:
+    """Run configurations one after the other."""
+    from proxylm.cli._experiment import run_experiment
+
+    for i, config in enumerate(configs):
+        if i:
+            print()
+        run_experiment(config, overwrite=args.overwrite, quiet=args.quiet)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train and test as a file of ours says."""
+    from proxylm.cli._files import read_yaml
+
+    values = read_yaml(args.file)
+    if isinstance(values, dict) and "exp_mode" in values:
+        raise ValueError(
+            f"{args.file} has the keys of the original ProxyLM. Run it with "
+            f"`proxylm --config {args.file}`."
+        )
+    overrides = _overrides(args)
+    with _naming(args.file):
+        configs = _parse([values], overrides, args.file.parent)
+    _start(configs, args)
+
+
+def run_original(args: argparse.Namespace) -> None:
+    """Train and test as a file of the original says."""
+    from proxylm.cli._files import read_yaml
+    from proxylm.cli._original import translate
+
+    values = read_yaml(args.config)
+    if isinstance(values, dict) and "records" in values:
+        raise ValueError(
+            f"{args.config} does not have the keys of the original ProxyLM. Run it "
+            f"with `proxylm run {args.config}`."
+        )
+    overrides, folder = _overrides(args), args.config.parent
+    with _naming(args.config):
+        configs = _parse(translate(values, folder), overrides, folder)
+    _start(configs, args)
+
+
+def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the options that were given."""
+    values = {name: getattr(args, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Train and test on the user's own table."""
+    schema = _given(args, "target", "proxies", "features", "metric", "score_range")
+    schema |= _given(args, "pivots", "train_dataset", "test_dataset")
+    if args.source or args.target_language:
+        # One alone means records of one language.
+        schema |= {"source": args.source, "target_language": args.target_language}
+    records = {"table": args.table, "schema": schema}
+    records |= _given(args, "layout", "exclude")
+    values = {"records": records} | _given(args, "protocol", "regressor")
+    _start(_parse([values], _overrides(args), Path()), args)
+
+
+def datasets(args: argparse.Namespace) -> None:
+    """List the published record tables."""
+    import proxylm
+    from proxylm.cli._report import align
+
+    table = proxylm.list_datasets().drop(columns="sha256")
+    table["cached"] = table["cached"].replace("", "not yet")
+    print(align([list(table.columns), *table.astype(str).to_numpy().tolist()], (1, 2)))
