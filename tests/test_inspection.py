@@ -295,7 +295,9 @@ def test_a_baseline_beyond_all_languages_is_on_the_axis():
         {"rmse_as_source": [1.0, 1.5], "rmse_as_target": [1.2, 2.0]},
         index=["ind", "swh"],
     )
-    display = LanguageErrorDisplay(errors, mean=1.4, baseline=9.0, baseline_name="mean")
+    display = LanguageErrorDisplay(
+        errors=errors, mean=1.4, baseline=9.0, baseline_name="mean"
+    )
     display.plot()
     assert display.ax_.get_xlim()[1] > 9
     display.figure_.draw_without_rendering()

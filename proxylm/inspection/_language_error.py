@@ -190,7 +190,7 @@ class LanguageErrorDisplay:
             )
         else:
             means = [mean for mean in (self.mean, self.baseline) if mean is not None]
-            ax.set_xlim(0, 1.04 * max(largest, *means))
+            ax.set_xlim(0, 1.04 * max([largest, *means]))
         self._draw_means(ax)
         bare_axes(ax, spines=("bottom",))
         ax.grid(axis="y", color=PALE, linewidth=0.6)
