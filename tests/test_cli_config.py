@@ -193,7 +193,7 @@ def test_a_written_configuration_reads_back_as_the_same(tmp_path, values):
             TypeError,
             'write them in quotes ("no")',
         ),
-        ({"regressor": "mf"}, ValueError, "Got 'mf'. Known are: auto, lgbm, lightgbm"),
+        ({"regressor": "gp"}, ValueError, "Got 'gp'. Known are: auto, lgbm, lightgbm"),
         ({"regressor": {"nam": "xgb"}}, ValueError, "Did you mean 'name'?"),
         (
             {"regressor": {"name": "xgb", "params": {"max_dept": 3}}},
@@ -612,6 +612,17 @@ def test_basic_poly_says_that_it_leaves_out_a_space(tmp_path, caplog):
     assert 'pipeline_type "basic" does not search' in caplog.text
 
 
+def test_factorization_says_that_it_leaves_out_rates_and_penalties(tmp_path, caplog):
+    content = {
+        "cv": 10,
+        "param_space": {"alpha": [0.001], "beta_w": [0.1]},
+        "fixed_param": {"lr_decay": 0.001, "iterations": 2000},
+    }
+    (config,) = original(tmp_path, content, regressor="mf", dataset_name="nusa")
+    assert config.regressor.build().regressor == "mf"
+    assert "alpha, beta_w, lr_decay, iterations are left out" in caplog.text
+
+
 def test_other_poly_searches_a_grid(tmp_path):
     space = {"poly_degree": [1, 2], "alpha": [0.1, 1], "l1_ratio": [0.5]}
     content = {"cv": 10, "pipeline_type": "grid", "param_space": space}
@@ -639,7 +650,7 @@ def test_the_json_is_looked_for_beside_the_yaml_then_here(tmp_path, monkeypatch)
         ({"exp_mode": "lollo"}, "exp_mode of mt560 expects a known name. Got 'lollo'."),
         ({"exp_mode": None}, "Got no exp_mode."),
         ({"model": None, "regressor": None}, "Got no regressor, model."),
-        ({"regressor": "mf"}, "Got 'mf'. Known are: lgbm, poly, xgb."),
+        ({"regressor": "gp"}, "Got 'gp'. Known are: lgbm, mf, poly, xgb."),
         ({"regressor": "xgbost"}, "Got 'xgbost'. Did you mean 'xgb'?"),
         (
             {"dataset_name": "mt56"},
@@ -673,6 +684,7 @@ def test_bad_keys_and_values_of_the_original_are_explained(tmp_path, values, mes
         ("lgbm", GRID | {"param_space": {"num_leaves": 3}}, "param_space.num_leaves e"),
         ("lgbm", GRID | {"param_space": {"leaves": [3]}}, "Got 'leaves'."),
         ("lgbm", GRID | {"fixed_param": {"max_bins": 3}}, "Did you mean 'max_bin'?"),
+        ("mf", {"fixed_param": {"beta": 1}}, "Did you mean 'beta_z'?"),
         ("poly", GRID, "Got 'hpm_search_mode'. Known are: cv, degree, param_space"),
         (
             "poly",

@@ -4,7 +4,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from proxylm import ProxyRegressor
+from proxylm import MatrixFactorizationRegressor, ProxyRegressor
 
 QUICK = {"n_estimators": 20, "learning_rate": 0.3}
 
@@ -15,7 +15,9 @@ ESTIMATORS = [
     ProxyRegressor("poly"),
     ProxyRegressor("ridge"),
     ProxyRegressor("ridge", search="grid", cv=2),
+    ProxyRegressor("mf"),
     ProxyRegressor(LinearRegression()),
+    MatrixFactorizationRegressor(),
 ]
 
 
@@ -27,8 +29,9 @@ def expected_failures(estimator):
         "xgboost": "rows are subsampled, so a repeated row is drawn twice as often",
         "lightgbm": "min_child_samples counts rows, not weights",
     }
-    if estimator.regressor in reasons:
-        return {weights: reasons[estimator.regressor]}
+    regressor = getattr(estimator, "regressor", None)
+    if isinstance(regressor, str) and regressor in reasons:
+        return {weights: reasons[regressor]}
     return {}
 
 

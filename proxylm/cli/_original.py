@@ -44,6 +44,17 @@ MODES = {
 # Protocols whose records are not those of `dataset_name` alone.
 JOINED = {"cross_dataset": ["mt560", "nusa"]}
 SEARCH_MODES = {"bayes_search": "bayes", "grid_search": "grid"}
+# Penalties and rates of the original's gradient descent.
+FACTORIZATION_PARAMETERS = (
+    "alpha",
+    "beta_w",
+    "beta_h",
+    "beta_z",
+    "beta_s",
+    "beta_t",
+    "lr_decay",
+    "iterations",
+)
 POLY_PARAMETERS = {"poly_degree": "degree", "alpha": "alpha", "l1_ratio": "l1_ratio"}
 
 
@@ -79,7 +90,30 @@ def _poly(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     return options | {"search": "grid", "param_space": renamed}
 
 
-REGRESSORS: dict[str, Callable] = {"xgb": _boosted, "lgbm": _boosted, "poly": _poly}
+def _factorization(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Translate the JSON of mf, whose penalties are learned from the data here."""
+    check_keys(values, ("cv", "param_space", "fixed_param"), where)
+    given = []
+    for section in ("param_space", "fixed_param"):
+        parameters = values.get(section) or {}
+        check_keys(parameters, FACTORIZATION_PARAMETERS, f"{where}: {section}")
+        given += parameters
+    if given:
+        logger.warning(
+            "%s: mf learns its penalties from the data and needs no gradient descent, "
+            "so %s are left out.",
+            where,
+            ", ".join(given),
+        )
+    return {}
+
+
+REGRESSORS: dict[str, Callable] = {
+    "xgb": _boosted,
+    "lgbm": _boosted,
+    "poly": _poly,
+    "mf": _factorization,
+}
 
 
 def _translate_regressor(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Regressors that predict the score of a language model from cheap features."""
 
+from proxylm.regression._factorization import MatrixFactorizationRegressor
 from proxylm.regression._regressor import ProxyRegressor
 
-__all__ = ["ProxyRegressor"]
+__all__ = ["MatrixFactorizationRegressor", "ProxyRegressor"]

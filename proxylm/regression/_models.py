@@ -14,6 +14,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from proxylm._nearest import nearest
+from proxylm.regression._factorization import MatrixFactorizationRegressor
 from proxylm.regression._poly import ScaledPowers
 
 # Below this number of records trees are kept shallow and small steps get more time.
@@ -35,12 +36,14 @@ class ModelContext:
 class NamedRegressor:
     """A regressor with defaults that need no tuning.
 
-    `build(context, **params)` makes the estimator; `grid` and `distributions` are
-    the default search spaces; `paths` maps short parameter names to the nested
-    names of the estimator that `build` returns.
+    `build(context, **params)` makes the estimator, which is handed the language
+    columns beside the numeric ones if it `takes_languages`; `grid` and
+    `distributions` are the default search spaces; `paths` maps short parameter
+    names to the nested names of the estimator that `build` returns.
     """
 
     build: Callable
+    takes_languages: bool = False
     grid: dict = field(default_factory=dict)
     distributions: dict = field(default_factory=dict)
     paths: dict = field(default_factory=dict)
@@ -101,6 +104,11 @@ def _poly(context, **params):
     )
 
 
+def _factorization(context, **params):
+    defaults = {"random_state": context.random_state}
+    return MatrixFactorizationRegressor(**(defaults | params))
+
+
 def _ridge(context, **params):
     return Pipeline(
         [
@@ -141,6 +149,12 @@ REGRESSORS = {
             "alpha": "elasticnet__alpha",
             "l1_ratio": "elasticnet__l1_ratio",
         },
+    ),
+    "mf": NamedRegressor(
+        build=_factorization,
+        takes_languages=True,
+        grid={"n_components": [0, 5, 10, 20]},
+        distributions={"n_components": [0, 2, 5, 10, 20]},
     ),
     "ridge": NamedRegressor(
         build=_ridge,
@@ -236,8 +250,12 @@ def fit_weighted(estimator, X, y, sample_weight):
     return estimator.fit(X, y, **weights)
 
 
-def column_importances(estimator):
-    """Return importances of trees or absolute coefficients, one per feature."""
+def column_importances(estimator, scale):
+    """Return importances of trees or absolute coefficients, one per feature.
+
+    `scale` holds the standard deviations of the features, for coefficients in units
+    of the features.
+    """
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     if hasattr(last, "feature_importances_"):
         return np.asarray(last.feature_importances_, dtype=np.float64)
@@ -246,6 +264,7 @@ def column_importances(estimator):
             f"{type(last).__name__} has neither feature_importances_ nor coef_."
         )
     weights = np.abs(np.ravel(last.coef_))
-    if isinstance(estimator, Pipeline) and "powers" in estimator.named_steps:
-        return estimator["powers"].feature_weights(weights)
-    return weights
+    steps = getattr(estimator, "named_steps", {})
+    if "powers" in steps:
+        return steps["powers"].feature_weights(weights)
+    return weights if "scale" in steps else weights * scale

@@ -44,11 +44,13 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    regressor : {"auto", "xgboost", "lightgbm", "poly", "ridge"} or estimator, \
+    regressor : {"auto", "xgboost", "lightgbm", "poly", "mf", "ridge"} or estimator, \
             default="auto"
         What predicts. ``"auto"`` compares xgboost, lightgbm and ridge on folds of
         left-out languages and keeps the best; ``"poly"`` is an elastic net on
-        powers without interactions. Any scikit-learn regressor can be passed.
+        powers without interactions, ``"mf"`` is
+        :class:`MatrixFactorizationRegressor`, the only one that learns languages by
+        name. Any scikit-learn regressor can be passed.
     languages : "auto", None, str or list of str, default="auto"
         Columns of X with the source and the target language, one or two.
         ``"auto"`` takes them from the schema that the loaders attach to a table
@@ -227,12 +229,13 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             n_jobs=self.n_jobs,
         )
         self._roles = roles
+        self._feature_scale = np.nan_to_num(np.nanstd(features, axis=0))
         self.languages_ = roles.languages
         self.proxies_ = roles.proxies
         self.score_range_ = self._resolve_range(roles)
-        name, estimator = self._choose(features, y, groups, context)
+        name, estimator, inputs = self._choose(X, features, y, groups, context)
         self.regressor_name_ = name
-        self.regressor_ = fit_weighted(estimator, features, y, sample_weight)
+        self.regressor_ = fit_weighted(estimator, inputs, y, sample_weight)
         return self
 
     def predict(self, X):
@@ -249,8 +252,8 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             Predicted scores, in units of the y of `fit`.
         """
         check_is_fitted(self)
-        features = self._validate_predict(X)
-        predicted = np.asarray(self.regressor_.predict(features), dtype=np.float64)
+        inputs = self._inputs(X, self._validate_predict(X), self._takes_languages)
+        predicted = np.asarray(self.regressor_.predict(inputs), dtype=np.float64)
         return np.clip(predicted.reshape(-1), *self.score_range_)
 
     @property
@@ -258,7 +261,8 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         """Importances of the columns of X."""
         check_is_fitted(self)
         importances = np.zeros(self.n_features_in_)
-        importances[self._roles.numeric] = column_importances(self.regressor_)
+        weights = column_importances(self.regressor_, self._feature_scale)
+        importances[self._roles.numeric] = weights
         total = importances.sum()
         return importances / total if total > 0 else importances
 
@@ -319,8 +323,19 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             )
         return (float(given[0]), float(given[1]))
 
-    def _choose(self, X, y, groups, context):
-        """Return the name and the estimator to fit, chosen on the inner folds."""
+    def _inputs(self, X, features, takes_languages):
+        """Return what the regressor is handed: numbers, or languages beside them."""
+        if not takes_languages or not self._roles.languages:
+            return features
+        numbers = pd.DataFrame(features, columns=list(self._roles.names))
+        languages = X[list(self._roles.languages)].reset_index(drop=True)
+        table = pd.concat([languages.astype(object), numbers], axis=1)
+        # Roles are settled: what comes next is told by name, not by a schema.
+        table.attrs.clear()
+        return table
+
+    def _choose(self, table, features, y, groups, context):
+        """Return name, estimator and inputs to fit, chosen on the inner folds."""
         self.best_params_, self.cv_rmse_ = {}, {}
         params = self.regressor_params or {}
         name = self.regressor
@@ -332,24 +347,28 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             )
         folds = None
         if automatic or self.search is not None:
-            folds = self._inner_folds(X, y, groups, context)
+            folds = self._inner_folds(features, y, groups, context)
         if automatic:
             single = replace(context, n_jobs=1)  # the folds run side by side
             candidates = {
                 key: named_regressor(key).build(single) for key in AUTO_CANDIDATES
             }
             name, self.cv_rmse_ = best_candidate(
-                candidates, X, y, folds=folds, n_jobs=self.n_jobs
+                candidates, features, y, folds=folds, n_jobs=self.n_jobs
             )
         entry = named_regressor(name)
+        self._takes_languages = entry.takes_languages
+        inputs = self._inputs(table, features, entry.takes_languages)
         label = name if isinstance(name, str) else type(name).__name__
         self._check_params(name, params)
         if self.search is not None:
             single = replace(context, n_jobs=1)
             estimator = entry.build(single, **params)
-            best = self._search(estimator, entry, X, y, folds, context, label)
-            return label, entry.build(context, **params).set_params(**best)
-        return label, entry.build(context, **params)
+            best = self._search(estimator, entry, inputs, y, folds, context, label)
+            estimator = entry.build(context, **params).set_params(**best)
+        else:
+            estimator = entry.build(context, **params)
+        return label, estimator, inputs
 
     def _check_params(self, name, params):
         """Refuse parameters that a named regressor would ignore without a word."""

@@ -1,0 +1,216 @@
+"""Variational Bayes for factorization with biases and side features."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.sparse import csr_array
+
+# Hyperpriors that only keep precisions finite.
+SHAPE, RATE = 1e-3, 1e-3
+PRECISIONS = (1e-6, 1e8)
+
+
+@dataclass
+class BayesFactorModel:
+    """Posterior of mu + sum of biases + c.z + sum over pairs of v.v, in units of y.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (1 + p + sum of n_ids,)
+        Posterior mean of the intercept, the coefficients of Z and all biases.
+    covariance : ndarray of shape (len(weights), len(weights))
+        Their posterior covariance.
+    factors : list of ndarray of shape (n_ids, n_components)
+        Posterior means of the factors of each id column.
+    factor_covariances : list of ndarray of shape (n_ids, n_components, n_components)
+    noise_variance : float
+        Of a record of weight one.
+    n_iter : int
+    change : float
+        Last relative change of the fitted values.
+    """
+
+    weights: np.ndarray
+    covariance: np.ndarray
+    factors: list
+    factor_covariances: list
+    noise_variance: float
+    n_iter: int
+    change: float
+
+    def predict(self, ids, Z):
+        """Return means and variances (noise included) of rows with known ids."""
+        design = _design(ids, Z, [len(factor) for factor in self.factors])
+        mean = design @ self.weights
+        variance = np.einsum("ij,ij->i", design @ self.covariance, design)
+        mean += _interactions(ids, self.factors)
+        variance += _interaction_variances(ids, self.factors, self.factor_covariances)
+        return mean, variance + self.noise_variance
+
+
+def _design(ids, Z, n_ids):
+    """Return the dense design [1, Z, one column per id]."""
+    blocks = [np.ones((len(Z), 1)), Z]
+    for column, n in zip(ids.T, n_ids, strict=True):
+        block = np.zeros((len(Z), n))
+        block[np.arange(len(Z)), column] = 1
+        blocks.append(block)
+    return np.hstack(blocks)
+
+
+def _interactions(ids, factors):
+    """Return the sum over pairs of id columns of inner products of their factors."""
+    total = np.zeros(len(ids))
+    rows = [factor[column] for factor, column in zip(factors, ids.T, strict=True)]
+    for left, right in combinations(rows, 2):
+        total += np.einsum("nk,nk->n", left, right)
+    return total
+
+
+def _interaction_variances(ids, factors, covariances):
+    """Return the posterior variances of the interactions.
+
+    For independent a and b, Var(a.b) = a'S_b a + b'S_a b + tr(S_a S_b).
+    """
+    total = np.zeros(len(ids))
+    rows = [
+        (factor[column], covariance[column])
+        for factor, covariance, column in zip(factors, covariances, ids.T, strict=True)
+    ]
+    for (a, cov_a), (b, cov_b) in combinations(rows, 2):
+        total += np.einsum("ni,nij,nj->n", a, cov_b, a)
+        total += np.einsum("ni,nij,nj->n", b, cov_a, b)
+        total += np.einsum("nij,nij->n", cov_a, cov_b)
+    return total
+
+
+def _precision(squares, count):
+    """Return the expected precision of `count` values with a sum of E[x^2]."""
+    return np.clip((count + 2 * SHAPE) / (squares + 2 * RATE), *PRECISIONS)
+
+
+def fit_bayes(ids, Z, y, weights, n_ids, *, n_components, max_iter, tol, rng):
+    """Fit the factorization by mean-field variational inference.
+
+    The linear part (intercept, coefficients, biases) has a joint Gaussian posterior,
+    the factors of each id one of their own. Precisions of each coefficient, of the
+    biases of each id column, of each component of its factors and of the noise are
+    learned, so superfluous components shrink to zero (automatic relevance
+    determination).
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_samples, n_columns)
+        Codes from 0 to `n_ids` - 1.
+    Z : ndarray of shape (n_samples, p)
+        Standardised side features.
+    y : ndarray of shape (n_samples,)
+        Standardised scores.
+    weights : ndarray of shape (n_samples,)
+        A weight of two counts as two records.
+    n_ids : list of int
+        Number of ids in each column.
+    n_components : int
+    max_iter : int
+    tol : float
+        Stop when the fitted values change by less, relative to their spread.
+    rng : RandomState
+
+    Returns
+    -------
+    model : BayesFactorModel
+
+    References
+    ----------
+    .. [1] Lim and Teh (2007). "Variational Bayesian approach to movie rating
+       prediction". KDD Cup and Workshop.
+    .. [2] MacKay (1995). "Probable networks and plausible predictions".
+    """
+    n_samples, p = Z.shape
+    n_columns = len(n_ids)
+    design = _design(ids, Z, n_ids)
+    weighted = design * weights[:, None]
+    gram = weighted.T @ design
+    # Each coefficient, and the biases of each id column, have a precision.
+    groups = np.concatenate(
+        [[0], np.arange(1, p + 1)]
+        + [np.full(n, p + 1 + k) for k, n in enumerate(n_ids)]
+    ).astype(int)
+    counts = np.bincount(groups)
+    precisions = np.ones(len(counts))
+    precisions[0] = PRECISIONS[0]
+    pooled = [
+        csr_array((weights, (column, np.arange(n_samples))), shape=(n, n_samples))
+        for column, n in zip(ids.T, n_ids, strict=True)
+    ]
+    factors = [rng.normal(scale=0.3, size=(n, n_components)) for n in n_ids]
+    covariances = [np.tile(0.1 * np.eye(n_components), (n, 1, 1)) for n in n_ids]
+    component_precisions = np.ones((n_columns, n_components))
+    noise = 10.0
+    total_weight = weights.sum()
+    fitted = np.zeros(n_samples)
+    interactions = _interactions(ids, factors)
+    factorized = n_columns > 1 and n_components > 0
+    n_iter = 0
+    for _ in range(max_iter):
+        covariance = np.linalg.inv(noise * gram + np.diag(precisions[groups]))
+        coefficients = noise * (covariance @ (weighted.T @ (y - interactions)))
+        linear = design @ coefficients
+        linear_variance = np.einsum("ij,ij->i", design @ covariance, design)
+        squares = np.bincount(groups, coefficients**2 + np.diag(covariance))
+        precisions[1:] = _precision(squares[1:], counts[1:])
+        interaction_variance = 0.0
+        if factorized:
+            for k in range(n_columns):
+                _update_factors(
+                    k,
+                    ids,
+                    y - linear,
+                    pooled,
+                    factors,
+                    covariances,
+                    component_precisions,
+                    noise,
+                )
+            interactions = _interactions(ids, factors)
+            interaction_variance = _interaction_variances(ids, factors, covariances)
+        n_iter += 1
+        previous, fitted = fitted, linear + interactions
+        expected = (y - fitted) ** 2 + linear_variance + interaction_variance
+        noise = _precision(weights @ expected, total_weight)
+        moved = np.average((fitted - previous) ** 2, weights=weights)
+        change = np.sqrt(moved / max(np.average(fitted**2, weights=weights), 1e-12))
+        if change < tol:
+            break
+    return BayesFactorModel(
+        coefficients,
+        covariance,
+        factors,
+        covariances,
+        1 / noise,
+        n_iter,
+        change,
+    )
+
+
+def _update_factors(k, ids, rest, pooled, factors, covariances, precisions, noise):
+    """Set the posterior of the factors of id column k, and its precisions."""
+    others = [j for j in range(len(factors)) if j != k]
+    n_ids, n_components = factors[k].shape
+    partners = sum(factors[j][ids[:, j]] for j in others)
+    uncertain = sum(covariances[j][ids[:, j]] for j in others)
+    for i, j in combinations(others, 2):
+        rest = rest - np.einsum(
+            "nk,nk->n", factors[i][ids[:, i]], factors[j][ids[:, j]]
+        )
+    outer = np.einsum("ni,nj->nij", partners, partners) + uncertain
+    flat = pooled[k] @ outer.reshape(len(ids), -1)
+    information = noise * flat.reshape(n_ids, n_components, n_components)
+    information += np.diag(precisions[k])
+    covariances[k] = np.linalg.inv(information)
+    moments = pooled[k] @ (partners * rest[:, None])
+    factors[k] = noise * np.einsum("mij,mj->mi", covariances[k], moments)
+    squares = (factors[k] ** 2).sum(axis=0)
+    squares += np.einsum("mii->i", covariances[k])
+    precisions[k] = _precision(squares, n_ids)

@@ -1,0 +1,392 @@
+"""MatrixFactorizationRegressor, for tables of scores with holes."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_is_fitted,
+    check_X_y,
+    validate_data,
+)
+
+from proxylm._nearest import nearest
+from proxylm.regression._bayes import fit_bayes
+from proxylm.regression._cold_start import fit_cold_start
+from proxylm.regression._roles import attached_schema
+
+CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
+# Elements of the dense design of the Bayesian solver: 800 MB.
+LARGEST_DESIGN = 1e8
+
+
+class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
+    r"""Fill the holes of a table of scores, with error bars.
+
+    A score is explained by who meets whom: by biases of the ids of its record
+    (languages, models, tasks, data sizes), by inner products of their factors, and
+    by side features :math:`z`:
+
+    .. math::
+
+        y = \mu + \sum_k b_k[i_k] + c^\top z
+            + \sum_{k < l} v_k[i_k]^\top v_l[i_l] + \varepsilon
+
+    Everything is learned by variational Bayes: the precision of each coefficient,
+    of the biases of each id column, of each component of its factors and of the
+    noise, so there is nothing to tune, and components that the data do not support
+    vanish. Two things are treated apart:
+
+    - Records that have the same id in two columns (a model trained and tested on
+      one language) have no transfer in them. They share an id of their own in both.
+    - Where an id was never seen, its bias and factors are unknown, and coefficients
+      that explain known ids need not carry over. Such records are predicted by a
+      sparse linear model of the side features and by shrunken biases of the ids
+      that are known, both chosen by leaving ids out.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Number of components of the factors, an upper bound. Zero leaves biases and
+        side features.
+    id_columns : "auto" or list of str, default="auto"
+        Columns of X with ids. ``"auto"`` takes the language columns of the schema
+        that the loaders attach to a table (without one those named ``source_lang``
+        and ``target_lang``) and all columns that are not numeric.
+    max_iter : int, default=300
+        Largest number of sweeps.
+    tol : float, default=1e-3
+        Stop when fitted values change by less in a sweep, relative to their spread.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial factors.
+
+    Attributes
+    ----------
+    id_columns_ : tuple of str
+        The id columns that were found.
+    ids_ : dict of str to ndarray
+        The ids of each column, sorted.
+    biases_ : dict of str to ndarray of shape (n_ids,)
+        Posterior means of the biases, in units of y.
+    factors_ : dict of str to ndarray of shape (n_ids, n_components)
+        Posterior means of the factors, scaled so that inner products are in units
+        of y.
+    coef_ : ndarray of shape (n_features,)
+        Coefficients of the numeric columns for known ids, in units of y per unit of
+        the feature.
+    cold_start_coef_ : ndarray of shape (n_features,)
+        Coefficients where an id is new; most are zero.
+    noise_std_ : float
+        Standard deviation of the noise of a record of weight one, in units of y.
+    n_iter_ : int
+        Number of sweeps.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns of X, where it has names.
+
+    See Also
+    --------
+    ProxyRegressor : Has it as ``regressor="mf"``.
+
+    References
+    ----------
+    .. [1] Koren, Bell and Volinsky (2009). "Matrix factorization techniques for
+       recommender systems". Computer 42(8).
+    .. [2] Rendle (2010). "Factorization machines". ICDM.
+    .. [3] Lim and Teh (2007). "Variational Bayesian approach to movie rating
+       prediction". KDD Cup and Workshop.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from proxylm import MatrixFactorizationRegressor
+    >>> models, tasks = np.meshgrid(["a", "b", "c", "d"], ["qa", "ner", "mt", "sum"])
+    >>> X = pd.DataFrame({"model": models.ravel(), "task": tasks.ravel()})
+    >>> y = 10.0 * (X["model"].map(ord) - 96) + X["task"].str.len()
+    >>> known = np.arange(16) != 5
+    >>> regressor = MatrixFactorizationRegressor(n_components=2, random_state=0)
+    >>> regressor = regressor.fit(X[known], y[known])
+    >>> mean, std = regressor.predict(X[~known], return_std=True)
+    >>> abs(mean[0] - y[5]) < 1
+    np.True_
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "n_components": [Interval(Integral, 0, None, closed="left")],
+        "id_columns": [StrOptions({"auto"}), "array-like"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components=10,
+        *,
+        id_columns="auto",
+        max_iter=300,
+        tol=1e-3,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.id_columns = id_columns
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the factorization to records with known scores.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            Id columns, two or more, and numeric side features. Missing features are
+            replaced by their means, a missing id is an unknown one. Without id
+            columns the side features alone predict.
+        y : array-like of shape (n_samples,)
+            Scores. A score of zero is a score.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the records, such as one over the squared standard error.
+
+        Returns
+        -------
+        self : MatrixFactorizationRegressor
+            The fitted regressor.
+        """
+        self.id_columns_ = self._find_id_columns(X)
+        features, y = self._validate_fit(X, y)
+        weights = _check_sample_weight(sample_weight, features)
+        self._standardise(features, y, weights)
+        Z = self._side_features(features)
+        target = (y - self._y_mean) / self._y_scale
+        ids, units = self._fit_ids(X, len(y))
+        if len(y) * (1 + Z.shape[1] + sum(self._n_ids)) > LARGEST_DESIGN:
+            raise ValueError(
+                "MatrixFactorizationRegressor expects tables whose records times ids "
+                f"and features are at most {LARGEST_DESIGN:.0e}. Got {len(y)} records "
+                f"and {sum(self._n_ids)} ids. Leave out ids with few records."
+            )
+        self._model = fit_bayes(
+            ids,
+            Z,
+            target,
+            weights,
+            self._n_ids,
+            n_components=self.n_components,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            rng=check_random_state(self.random_state),
+        )
+        self._cold_start = None
+        if self.id_columns_:
+            self._cold_start = fit_cold_start(
+                ids, units, Z, target, weights, self._n_ids
+            )
+        self._publish()
+        if self._model.change > max(self.tol, 0):
+            warnings.warn(
+                f"MatrixFactorizationRegressor did not converge in {self.max_iter} "
+                f"sweeps (relative change {self._model.change:.1e}, tol "
+                f"{self.tol:.1e}). Increase max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def predict(self, X, return_std=False):
+        """Predict scores.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            The columns seen in `fit`; ids may be new.
+        return_std : bool, default=False
+            Whether to return the standard deviation of a new observation, noise
+            included.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,)
+            Predicted scores, in units of the y of `fit`.
+        std : ndarray of shape (n_samples,)
+            Only with ``return_std=True``.
+        """
+        check_is_fitted(self)
+        Z = self._side_features(self._validate_predict(X))
+        ids = self._codes(X, len(Z))
+        known = (ids >= 0).all(axis=1)
+        mean, variance = np.empty(len(Z)), np.empty(len(Z))
+        mean[known], variance[known] = self._model.predict(ids[known], Z[known])
+        if not known.all():
+            mean[~known] = self._cold_start.predict(ids[~known], Z[~known])
+            variance[~known] = self._cold_start.variance
+        mean = self._y_mean + self._y_scale * mean
+        return (mean, self._y_scale * np.sqrt(variance)) if return_std else mean
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
+
+    def _find_id_columns(self, X):
+        """Return the names of the id columns of X."""
+        automatic = isinstance(self.id_columns, str)
+        if not isinstance(X, pd.DataFrame):
+            if not automatic and len(self.id_columns):
+                raise TypeError(
+                    f"id_columns={list(self.id_columns)!r} names columns, which needs "
+                    f"X to be a pandas DataFrame. Got {type(X).__name__}."
+                )
+            return ()
+        if automatic:
+            languages = attached_schema(X).languages
+            return tuple(
+                name
+                for name, column in X.items()
+                if name in languages
+                or not (is_numeric_dtype(column.dtype) or is_bool_dtype(column.dtype))
+            )
+        missing = [name for name in self.id_columns if name not in X.columns]
+        if missing:
+            raise ValueError(
+                f"id_columns expects names of columns of X. Got {missing}, which X "
+                f"does not have.{nearest(str(missing[0]), map(str, X.columns))}"
+            )
+        return tuple(self.id_columns)
+
+    def _validate_fit(self, X, y):
+        """Return the numeric columns and the scores of `fit`."""
+        if not isinstance(X, pd.DataFrame):
+            return validate_data(
+                self, X, y, y_numeric=True, ensure_min_samples=2, **CHECKS
+            )
+        validate_data(self, X, skip_check_array=True)
+        # A table of ids alone has no numeric column, which check_X_y refuses.
+        numeric = X.drop(columns=list(self.id_columns_))
+        padded = numeric.assign(_=0.0) if numeric.empty else numeric
+        padded, y = check_X_y(
+            padded, y, y_numeric=True, ensure_min_samples=2, estimator=self, **CHECKS
+        )
+        return padded[:, : numeric.shape[1]], y
+
+    def _validate_predict(self, X):
+        """Return the numeric columns of `predict`."""
+        if not isinstance(X, pd.DataFrame):
+            if self.id_columns_:
+                raise TypeError(
+                    "MatrixFactorizationRegressor was fitted with the id columns "
+                    f"{list(self.id_columns_)} and expects a pandas DataFrame that has "
+                    f"them. Got {type(X).__name__}."
+                )
+            return validate_data(self, X, reset=False, **CHECKS)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        numeric = X.drop(columns=list(self.id_columns_))
+        if numeric.shape[1] == 0:
+            return np.empty((len(X), 0))
+        return check_array(numeric, estimator=self, **CHECKS)
+
+    def _standardise(self, features, y, weights):
+        """Learn weighted means and scales of features and scores."""
+        present = ~np.isnan(features)
+        shares = np.where(present, weights[:, None], 0.0)
+        totals = np.maximum(shares.sum(axis=0), 1e-12)
+        filled = np.where(present, features, 0.0)
+        self._z_mean = (shares * filled).sum(axis=0) / totals
+        spread = np.where(present, features - self._z_mean, 0.0) ** 2
+        scale = np.sqrt((shares * spread).sum(axis=0) / totals)
+        tiny = scale <= 1e-12 * np.maximum(1.0, np.abs(self._z_mean))
+        self._z_scale = np.where(tiny, 1.0, scale)
+        self._y_mean = np.average(y, weights=weights)
+        scale = np.sqrt(np.average((y - self._y_mean) ** 2, weights=weights))
+        self._y_scale = scale if scale > 0 else 1.0
+
+    def _side_features(self, features):
+        """Return standardised features, zero (the mean) where one is missing."""
+        return np.nan_to_num((features - self._z_mean) / self._z_scale, nan=0.0)
+
+    def _fit_ids(self, X, n_samples):
+        """Learn the ids; return codes per column and codes shared between columns."""
+        self.ids_, self._n_ids = {}, []
+        if not self.id_columns_:
+            empty = np.empty((n_samples, 0), dtype=int)
+            return empty, empty
+        table = self._labels(X)
+        self._has_self = bool(len(table[_same(table)]))
+        for name in self.id_columns_:
+            self.ids_[name] = np.array(
+                sorted(table[name].dropna().unique(), key=_order), dtype=object
+            )
+            # One more code: that of records of an id with itself, or of no id.
+            self._n_ids.append(len(self.ids_[name]) + 1)
+        codes = self._codes(X, n_samples)
+        missing = codes < 0
+        codes = np.where(missing, np.array(self._n_ids) - 1, codes)
+        flat = pd.factorize(table.to_numpy(dtype=object).ravel(), sort=False)[0]
+        units = flat.reshape(table.shape)
+        units = np.where(units < 0, units.max() + 1, units)
+        return codes, units
+
+    def _labels(self, X):
+        """Return the id columns as objects, missing ones as None."""
+        table = X[list(self.id_columns_)].astype(object)
+        return table.where(table.notna(), None)
+
+    def _codes(self, X, n_samples):
+        """Return codes of the ids of X: -1 if new, the last for an id with itself."""
+        if not self.id_columns_:
+            return np.empty((n_samples, 0), dtype=int)
+        table = self._labels(X)
+        codes = np.column_stack(
+            [pd.Index(self.ids_[name]).get_indexer(table[name]) for name in table]
+        )
+        if self._has_self:
+            same = _same(table).to_numpy()
+            codes[same] = np.array(self._n_ids) - 1
+        return codes
+
+    def _publish(self):
+        """Set the fitted attributes in units of y and of the features."""
+        model, scale = self._model, self._y_scale
+        p = len(self._z_mean)
+        self.coef_ = scale * model.weights[1 : 1 + p] / self._z_scale
+        self.cold_start_coef_ = self.coef_
+        if self._cold_start is not None:
+            self.cold_start_coef_ = scale * self._cold_start.coef / self._z_scale
+        ends = np.cumsum([1 + p, *self._n_ids])
+        self.biases_ = {
+            name: scale * model.weights[start : end - 1]
+            for name, start, end in zip(self.id_columns_, ends, ends[1:], strict=False)
+        }
+        self.factors_ = {
+            name: np.sqrt(scale) * factors[:-1]
+            for name, factors in zip(self.id_columns_, model.factors, strict=True)
+        }
+        self.noise_std_ = float(scale * np.sqrt(model.noise_variance))
+        self.n_iter_ = model.n_iter
+
+
+def _order(label):
+    """Key that sorts labels of one type in their order, types apart."""
+    return type(label).__name__, label
+
+
+def _same(table):
+    """Say which rows have one id in two columns."""
+    columns = [table[name] for name in table]
+    same = pd.Series(False, index=table.index)
+    for i, left in enumerate(columns):
+        for right in columns[i + 1 :]:
+            same |= (left == right) & left.notna()
+    return same
