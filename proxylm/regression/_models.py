@@ -184,7 +184,7 @@ NATIVE_PARAMETERS = {
 }
 
 # "auto" fits these to folds of left-out languages and keeps the best.
-AUTO_CANDIDATES = ("xgboost", "lightgbm", "ridge")
+AUTO_CANDIDATES = ("xgboost", "lightgbm", "mf", "ridge")
 
 
 def given_regressor(regressor):

@@ -46,8 +46,8 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
     ----------
     regressor : {"auto", "xgboost", "lightgbm", "poly", "mf", "ridge"} or estimator, \
             default="auto"
-        What predicts. ``"auto"`` compares xgboost, lightgbm and ridge on folds of
-        left-out languages and keeps the best; ``"poly"`` is an elastic net on
+        What predicts. ``"auto"`` compares xgboost, lightgbm, mf and ridge on folds
+        of left-out languages and keeps the best; ``"poly"`` is an elastic net on
         powers without interactions, ``"mf"`` is
         :class:`MatrixFactorizationRegressor`, the only one that learns languages by
         name. Any scikit-learn regressor can be passed.
@@ -350,11 +350,16 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             folds = self._inner_folds(features, y, groups, context)
         if automatic:
             single = replace(context, n_jobs=1)  # the folds run side by side
+            entries = {key: named_regressor(key) for key in AUTO_CANDIDATES}
             candidates = {
-                key: named_regressor(key).build(single) for key in AUTO_CANDIDATES
+                key: (
+                    entry.build(single),
+                    self._inputs(table, features, entry.takes_languages),
+                )
+                for key, entry in entries.items()
             }
             name, self.cv_rmse_ = best_candidate(
-                candidates, features, y, folds=folds, n_jobs=self.n_jobs
+                candidates, y, folds=folds, n_jobs=self.n_jobs
             )
         entry = named_regressor(name)
         self._takes_languages = entry.takes_languages

@@ -144,10 +144,13 @@ def search_parameters(
     return searcher.best_params_, best_rmse, searcher.cv_results_
 
 
-def best_candidate(estimators, X, y, *, folds, n_jobs):
-    """Return the name with the lowest error over the folds, and all errors (RMSE)."""
+def best_candidate(candidates, y, *, folds, n_jobs):
+    """Return the name with the lowest error over the folds, and all errors (RMSE).
+
+    `candidates` maps names to pairs of an estimator and its inputs.
+    """
     errors = {}
-    for name, estimator in estimators.items():
+    for name, (estimator, X) in candidates.items():
         scores = cross_val_score(
             estimator, X, y, cv=folds, scoring=SCORING, n_jobs=n_jobs
         )
