@@ -133,6 +133,36 @@ def test_predictions_of_new_ids_do_not_depend_on_their_neighbours():
     np.testing.assert_allclose(alone, together[:20])
 
 
+def test_a_new_id_gets_the_bias_and_the_factors_that_its_features_imply():
+    rng = np.random.default_rng(0)
+    size, age = rng.normal(size=(2, 40))
+    skill = rng.normal(size=(30, 2))
+    cells = [(m, t) for m in range(40) for t in range(30)]
+    m, t = np.array(cells).T
+    y = 50 + 4 * size[m] + 3 * size[m] * skill[t, 0] - 2 * age[m] * skill[t, 1]
+    y = y + rng.normal(scale=0.3, size=len(y))
+    X = pd.DataFrame({"model": [f"m{i:02d}" for i in m], "task": [f"t{j}" for j in t]})
+    X = X.assign(size=size[m], age=age[m])
+    known = m < 30
+    options = {"n_components": 4, "tol": 1e-4, "random_state": 0}
+    features = {"model": ["size", "age"]}
+    told = MatrixFactorizationRegressor(id_features=features, **options)
+    told.fit(X[known], y[known])
+    untold = MatrixFactorizationRegressor(**options).fit(X[known], y[known])
+    mean, std = told.predict(X[~known], return_std=True)
+    assert rmse(mean, y[~known]) < 1
+    assert rmse(untold.predict(X[~known]), y[~known]) > 2
+    assert 0.8 < np.mean(np.abs(mean - y[~known]) < 1.645 * std) <= 1
+    assert told.coef_.size == 0
+
+
+def test_features_of_ids_that_do_not_exist_are_refused():
+    X, y = with_features()
+    for features in ({"source": ["size"]}, {"source_lang": ["sise"]}):
+        with pytest.raises(ValueError, match="id_features expects"):
+            MatrixFactorizationRegressor(id_features=features).fit(X, y)
+
+
 def test_a_language_with_itself_has_an_id_of_its_own():
     rng = np.random.default_rng(0)
     codes = [f"l{k:02d}" for k in range(20)]

@@ -26,6 +26,12 @@ class BayesFactorModel:
     factor_covariances : list of ndarray of shape (n_ids, n_components, n_components)
     noise_variance : float
         Of a record of weight one.
+    bias_variances : ndarray of shape (n_columns,)
+        Prior variances of the biases around what the features of the ids imply.
+    component_variances : ndarray of shape (n_columns, n_components)
+        Prior variances of the factors, likewise.
+    implied : list of (ndarray of shape (q,), ndarray of shape (q, n_components))
+        Coefficients of the features of the ids for their biases and factors.
     n_iter : int
     change : float
         Last relative change of the fitted values.
@@ -36,52 +42,66 @@ class BayesFactorModel:
     factors: list
     factor_covariances: list
     noise_variance: float
+    bias_variances: np.ndarray
+    component_variances: np.ndarray
+    implied: list
     n_iter: int
     change: float
 
-    def predict(self, ids, Z):
-        """Return means and variances (noise included) of rows with known ids."""
+    def predict(self, ids, Z, features):
+        """Return means and variances (noise included).
+
+        Code -1 stands for a new id, which has the bias and the factors that its
+        features, `features[k]` of shape (n_samples, q), imply.
+        """
         design = _design(ids, Z, [len(factor) for factor in self.factors])
         mean = design @ self.weights
         variance = np.einsum("ij,ij->i", design @ self.covariance, design)
-        mean += _interactions(ids, self.factors)
-        variance += _interaction_variances(ids, self.factors, self.factor_covariances)
+        rows = []
+        for k, (factor, covariance) in enumerate(
+            zip(self.factors, self.factor_covariances, strict=True)
+        ):
+            new = ids[:, k] < 0
+            coefficients, loadings = self.implied[k]
+            mean[new] += features[k][new] @ coefficients
+            variance[new] += self.bias_variances[k]
+            centre, spread = factor[ids[:, k]], covariance[ids[:, k]]
+            centre[new] = features[k][new] @ loadings
+            spread[new] = np.diag(self.component_variances[k])
+            rows.append((centre, spread))
+        mean += _interactions([centre for centre, _ in rows])
+        variance += _interaction_variances(rows)
         return mean, variance + self.noise_variance
 
 
 def _design(ids, Z, n_ids):
-    """Return the dense design [1, Z, one column per id]."""
+    """Return the dense design [1, Z, one column per id]; code -1 has none."""
     blocks = [np.ones((len(Z), 1)), Z]
     for column, n in zip(ids.T, n_ids, strict=True):
-        block = np.zeros((len(Z), n))
+        block = np.zeros((len(Z), n + 1))
         block[np.arange(len(Z)), column] = 1
-        blocks.append(block)
+        blocks.append(block[:, :n])
     return np.hstack(blocks)
 
 
-def _interactions(ids, factors):
+def _interactions(rows):
     """Return the sum over pairs of id columns of inner products of their factors."""
-    total = np.zeros(len(ids))
-    rows = [factor[column] for factor, column in zip(factors, ids.T, strict=True)]
+    total = 0.0
     for left, right in combinations(rows, 2):
-        total += np.einsum("nk,nk->n", left, right)
+        total = total + np.einsum("nk,nk->n", left, right)
     return total
 
 
-def _interaction_variances(ids, factors, covariances):
+def _interaction_variances(rows):
     """Return the posterior variances of the interactions.
 
     For independent a and b, Var(a.b) = a'S_b a + b'S_a b + tr(S_a S_b).
     """
-    total = np.zeros(len(ids))
-    rows = [
-        (factor[column], covariance[column])
-        for factor, covariance, column in zip(factors, covariances, ids.T, strict=True)
-    ]
+    total = 0.0
     for (a, cov_a), (b, cov_b) in combinations(rows, 2):
-        total += np.einsum("ni,nij,nj->n", a, cov_b, a)
-        total += np.einsum("ni,nij,nj->n", b, cov_a, b)
-        total += np.einsum("nij,nij->n", cov_a, cov_b)
+        total = total + np.einsum("ni,nij,nj->n", a, cov_b, a)
+        total = total + np.einsum("ni,nij,nj->n", b, cov_a, b)
+        total = total + np.einsum("nij,nij->n", cov_a, cov_b)
     return total
 
 
@@ -90,7 +110,13 @@ def _precision(squares, count):
     return np.clip((count + 2 * SHAPE) / (squares + 2 * RATE), *PRECISIONS)
 
 
-def fit_bayes(ids, Z, y, weights, n_ids, *, n_components, max_iter, tol, rng):
+def _ridge(features, values):
+    """Return what features imply for values, with a unit normal prior."""
+    gram = features.T @ features + np.eye(features.shape[1])
+    return np.linalg.solve(gram, features.T @ values)
+
+
+def fit_bayes(ids, Z, y, weights, features, *, n_components, max_iter, tol, rng):
     """Fit the factorization by mean-field variational inference.
 
     The linear part (intercept, coefficients, biases) has a joint Gaussian posterior,
@@ -109,8 +135,9 @@ def fit_bayes(ids, Z, y, weights, n_ids, *, n_components, max_iter, tol, rng):
         Standardised scores.
     weights : ndarray of shape (n_samples,)
         A weight of two counts as two records.
-    n_ids : list of int
-        Number of ids in each column.
+    features : list of ndarray of shape (n_ids, q)
+        Standardised features of the ids of each column. The prior means of biases
+        and factors are linear in them; `q` may be zero.
     n_components : int
     max_iter : int
     tol : float
@@ -128,6 +155,7 @@ def fit_bayes(ids, Z, y, weights, n_ids, *, n_components, max_iter, tol, rng):
     .. [2] MacKay (1995). "Probable networks and plausible predictions".
     """
     n_samples, p = Z.shape
+    n_ids = [len(block) for block in features]
     n_columns = len(n_ids)
     design = _design(ids, Z, n_ids)
     weighted = design * weights[:, None]
@@ -144,21 +172,36 @@ def fit_bayes(ids, Z, y, weights, n_ids, *, n_components, max_iter, tol, rng):
         csr_array((weights, (column, np.arange(n_samples))), shape=(n, n_samples))
         for column, n in zip(ids.T, n_ids, strict=True)
     ]
+    implied = [
+        (np.zeros(block.shape[1]), np.zeros((block.shape[1], n_components)))
+        for block in features
+    ]
+    ends = np.cumsum([1 + p, *n_ids])
+    centre = np.zeros(len(groups))  # prior mean of the linear part
     factors = [rng.normal(scale=0.3, size=(n, n_components)) for n in n_ids]
     covariances = [np.tile(0.1 * np.eye(n_components), (n, 1, 1)) for n in n_ids]
     component_precisions = np.ones((n_columns, n_components))
     noise = 10.0
     total_weight = weights.sum()
     fitted = np.zeros(n_samples)
-    interactions = _interactions(ids, factors)
+    interactions = _interactions([v[i] for v, i in zip(factors, ids.T, strict=True)])
     factorized = n_columns > 1 and n_components > 0
     n_iter = 0
     for _ in range(max_iter):
         covariance = np.linalg.inv(noise * gram + np.diag(precisions[groups]))
-        coefficients = noise * (covariance @ (weighted.T @ (y - interactions)))
+        moments = (
+            noise * (weighted.T @ (y - interactions)) + precisions[groups] * centre
+        )
+        coefficients = covariance @ moments
         linear = design @ coefficients
         linear_variance = np.einsum("ij,ij->i", design @ covariance, design)
-        squares = np.bincount(groups, coefficients**2 + np.diag(covariance))
+        for k, block in enumerate(features):
+            ids_of_k = slice(ends[k], ends[k + 1])
+            slopes = _ridge(block, coefficients[ids_of_k])
+            implied[k] = slopes, implied[k][1]
+            centre[ids_of_k] = block @ slopes
+        deviations = (coefficients - centre) ** 2 + np.diag(covariance)
+        squares = np.bincount(groups, deviations)
         precisions[1:] = _precision(squares[1:], counts[1:])
         interaction_variance = 0.0
         if factorized:
@@ -167,14 +210,24 @@ def fit_bayes(ids, Z, y, weights, n_ids, *, n_components, max_iter, tol, rng):
                     k,
                     ids,
                     y - linear,
-                    pooled,
+                    pooled[k],
                     factors,
                     covariances,
-                    component_precisions,
+                    component_precisions[k],
+                    features[k] @ implied[k][1],
                     noise,
                 )
-            interactions = _interactions(ids, factors)
-            interaction_variance = _interaction_variances(ids, factors, covariances)
+                loadings = _ridge(features[k], factors[k])
+                implied[k] = implied[k][0], loadings
+                squares = (factors[k] - features[k] @ loadings) ** 2
+                squares = squares + np.einsum("mii->mi", covariances[k])
+                component_precisions[k] = _precision(squares.sum(axis=0), n_ids[k])
+            rows = [
+                (mean[codes], spread[codes])
+                for mean, spread, codes in zip(factors, covariances, ids.T, strict=True)
+            ]
+            interactions = _interactions([mean for mean, _ in rows])
+            interaction_variance = _interaction_variances(rows)
         n_iter += 1
         previous, fitted = fitted, linear + interactions
         expected = (y - fitted) ** 2 + linear_variance + interaction_variance
@@ -189,28 +242,28 @@ def fit_bayes(ids, Z, y, weights, n_ids, *, n_components, max_iter, tol, rng):
         factors,
         covariances,
         1 / noise,
+        1 / precisions[p + 1 :],
+        1 / component_precisions,
+        implied,
         n_iter,
         change,
     )
 
 
-def _update_factors(k, ids, rest, pooled, factors, covariances, precisions, noise):
-    """Set the posterior of the factors of id column k, and its precisions."""
+def _update_factors(
+    k, ids, rest, pooled, factors, covariances, precisions, centre, noise
+):
+    """Set the posterior of the factors of id column k, in place."""
     others = [j for j in range(len(factors)) if j != k]
     n_ids, n_components = factors[k].shape
-    partners = sum(factors[j][ids[:, j]] for j in others)
+    rows = [factors[j][ids[:, j]] for j in others]
+    partners = sum(rows)
     uncertain = sum(covariances[j][ids[:, j]] for j in others)
-    for i, j in combinations(others, 2):
-        rest = rest - np.einsum(
-            "nk,nk->n", factors[i][ids[:, i]], factors[j][ids[:, j]]
-        )
+    rest = rest - _interactions(rows)
     outer = np.einsum("ni,nj->nij", partners, partners) + uncertain
-    flat = pooled[k] @ outer.reshape(len(ids), -1)
+    flat = pooled @ outer.reshape(len(ids), -1)
     information = noise * flat.reshape(n_ids, n_components, n_components)
-    information += np.diag(precisions[k])
+    information += np.diag(precisions)
     covariances[k] = np.linalg.inv(information)
-    moments = pooled[k] @ (partners * rest[:, None])
-    factors[k] = noise * np.einsum("mij,mj->mi", covariances[k], moments)
-    squares = (factors[k] ** 2).sum(axis=0)
-    squares += np.einsum("mii->i", covariances[k])
-    precisions[k] = _precision(squares, n_ids)
+    moments = noise * (pooled @ (partners * rest[:, None])) + precisions * centre
+    factors[k] = np.einsum("mij,mj->mi", covariances[k], moments)

@@ -50,7 +50,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     - Where an id was never seen, its bias and factors are unknown, and coefficients
       that explain known ids need not carry over. Such records are predicted by a
       sparse linear model of the side features and by shrunken biases of the ids
-      that are known, both chosen by leaving ids out.
+      that are known, both chosen by leaving ids out. Or, where `id_features` names
+      features of the new id, by the bias and the factors that these imply.
 
     Parameters
     ----------
@@ -61,6 +62,10 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         Columns of X with ids. ``"auto"`` takes the language columns of the schema
         that the loaders attach to a table (without one those named ``source_lang``
         and ``target_lang``) and all columns that are not numeric.
+    id_features : dict of str to list of str, default=None
+        Numeric columns of X that describe the ids of an id column, such as the size
+        of a model or the script of a language. Prior means of its biases and factors
+        are linear in them. They are not side features of the record too.
     max_iter : int, default=300
         Largest number of sweeps.
     tol : float, default=1e-3
@@ -79,10 +84,10 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     factors_ : dict of str to ndarray of shape (n_ids, n_components)
         Posterior means of the factors, scaled so that inner products are in units
         of y.
-    coef_ : ndarray of shape (n_features,)
-        Coefficients of the numeric columns for known ids, in units of y per unit of
-        the feature.
-    cold_start_coef_ : ndarray of shape (n_features,)
+    coef_ : ndarray of shape (n_side_features,)
+        Coefficients of the side features for known ids, in units of y per unit of
+        the feature. Side features are the numeric columns without `id_features`.
+    cold_start_coef_ : ndarray of shape (n_side_features,)
         Coefficients where an id is new; most are zero.
     noise_std_ : float
         Standard deviation of the noise of a record of weight one, in units of y.
@@ -124,6 +129,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     _parameter_constraints: dict = {  # noqa: RUF012
         "n_components": [Interval(Integral, 0, None, closed="left")],
         "id_columns": [StrOptions({"auto"}), "array-like"],
+        "id_features": [None, dict],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
@@ -134,12 +140,14 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         n_components=10,
         *,
         id_columns="auto",
+        id_features=None,
         max_iter=300,
         tol=1e-3,
         random_state=None,
     ):
         self.n_components = n_components
         self.id_columns = id_columns
+        self.id_features = id_features
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
@@ -168,7 +176,9 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         features, y = self._validate_fit(X, y)
         weights = _check_sample_weight(sample_weight, features)
         self._standardise(features, y, weights)
-        Z = self._side_features(features)
+        self._find_id_features(X)
+        numbers = self._standardised(features)
+        Z = numbers[:, self._side]
         target = (y - self._y_mean) / self._y_scale
         ids, units = self._fit_ids(X, len(y))
         if len(y) * (1 + Z.shape[1] + sum(self._n_ids)) > LARGEST_DESIGN:
@@ -182,7 +192,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             Z,
             target,
             weights,
-            self._n_ids,
+            self._fit_id_features(numbers, ids, weights),
             n_components=self.n_components,
             max_iter=self.max_iter,
             tol=self.tol,
@@ -223,11 +233,21 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             Only with ``return_std=True``.
         """
         check_is_fitted(self)
-        Z = self._side_features(self._validate_predict(X))
+        numbers = self._standardised(self._validate_predict(X))
+        Z = numbers[:, self._side]
         ids = self._codes(X, len(Z))
-        known = (ids >= 0).all(axis=1)
+        described = np.array([bool(block) for block in self._described], dtype=bool)
+        known = ((ids >= 0) | described).all(axis=1)
         mean, variance = np.empty(len(Z)), np.empty(len(Z))
-        mean[known], variance[known] = self._model.predict(ids[known], Z[known])
+        features = [
+            (numbers[known][:, block] - centre) / scale
+            for block, (centre, scale) in zip(
+                self._described, self._id_scales, strict=True
+            )
+        ]
+        mean[known], variance[known] = self._model.predict(
+            ids[known], Z[known], features
+        )
         if not known.all():
             mean[~known] = self._cold_start.predict(ids[~known], Z[~known])
             variance[~known] = self._cold_start.variance
@@ -312,7 +332,49 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         scale = np.sqrt(np.average((y - self._y_mean) ** 2, weights=weights))
         self._y_scale = scale if scale > 0 else 1.0
 
-    def _side_features(self, features):
+    def _find_id_features(self, X):
+        """Set the positions of the features of each id column, and of the others."""
+        given = self.id_features or {}
+        names = []
+        if isinstance(X, pd.DataFrame):
+            names = [name for name in X.columns if name not in self.id_columns_]
+        unknown = [name for name in given if name not in self.id_columns_]
+        unknown += [f for block in given.values() for f in block if f not in names]
+        if unknown:
+            raise ValueError(
+                "id_features expects id columns with lists of numeric columns of X. "
+                f"Got {unknown[0]!r}, which is none of {[*self.id_columns_, *names]}."
+            )
+        self._described = [
+            [names.index(feature) for feature in given.get(name, ())]
+            for name in self.id_columns_
+        ]
+        taken = {position for block in self._described for position in block}
+        self._side = [i for i in range(len(self._z_mean)) if i not in taken]
+
+    def _fit_id_features(self, numbers, ids, weights):
+        """Return the features of the ids of each column, standardised over ids."""
+        self._id_scales, blocks = [], []
+        for k, (described, n) in enumerate(
+            zip(self._described, self._n_ids, strict=True)
+        ):
+            totals = np.maximum(np.bincount(ids[:, k], weights, minlength=n), 1e-12)
+            means = [
+                np.bincount(ids[:, k], weights * numbers[:, j], minlength=n) / totals
+                for j in described
+            ]
+            # The last id is no id of this column, so it has no features.
+            block = np.array(means).reshape(len(described), n).T
+            centre = block[:-1].mean(axis=0) if n > 1 else np.zeros(len(described))
+            scale = block[:-1].std(axis=0) if n > 1 else np.ones(len(described))
+            scale = np.where(scale > 1e-12, scale, 1.0)
+            block = (block - centre) / scale
+            block[-1] = 0.0
+            self._id_scales.append((centre, scale))
+            blocks.append(block)
+        return blocks
+
+    def _standardised(self, features):
         """Return standardised features, zero (the mean) where one is missing."""
         return np.nan_to_num((features - self._z_mean) / self._z_scale, nan=0.0)
 
@@ -359,11 +421,11 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     def _publish(self):
         """Set the fitted attributes in units of y and of the features."""
         model, scale = self._model, self._y_scale
-        p = len(self._z_mean)
-        self.coef_ = scale * model.weights[1 : 1 + p] / self._z_scale
+        p, z_scale = len(self._side), self._z_scale[self._side]
+        self.coef_ = scale * model.weights[1 : 1 + p] / z_scale
         self.cold_start_coef_ = self.coef_
         if self._cold_start is not None:
-            self.cold_start_coef_ = scale * self._cold_start.coef / self._z_scale
+            self.cold_start_coef_ = scale * self._cold_start.coef / z_scale
         ends = np.cumsum([1 + p, *self._n_ids])
         self.biases_ = {
             name: scale * model.weights[start : end - 1]
