@@ -18,6 +18,7 @@ ESTIMATORS = [
     ProxyRegressor("mf"),
     ProxyRegressor(LinearRegression()),
     MatrixFactorizationRegressor(),
+    MatrixFactorizationRegressor(solver="als"),
 ]
 
 

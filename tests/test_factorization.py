@@ -235,6 +235,44 @@ def test_more_than_two_id_columns_interact():
     assert rmse(regressor.predict(X[700:]), y[700:]) < 0.25
 
 
+def test_least_squares_recover_a_planted_table_of_many_ids():
+    X, y, known = planted(n_rows=150, n_columns=120, rank=3, noise=0.2)
+    regressor = MatrixFactorizationRegressor(
+        n_components=3, solver="als", alpha_factor=0.1, alpha_bias=0.1, tol=1e-6
+    )
+    regressor.fit(X[known], y[known])
+    assert rmse(regressor.predict(X[~known]), y[~known]) < 0.3
+    assert regressor.noise_std_ == pytest.approx(0.2, rel=0.2)
+    with pytest.raises(ValueError, match='expects solver="bayes"'):
+        regressor.predict(X, return_std=True)
+    described = regressor.set_params(id_features={"model": ["size"]})
+    with pytest.raises(ValueError, match="id_features expects solver"):
+        described.fit(X[known].assign(size=1.0), y[known])
+
+
+def test_least_squares_without_components_are_a_ridge_regression():
+    X, y = with_features()
+    X = X[X["source_lang"] != X["target_lang"]]
+    y = y[X.index]
+    regressor = MatrixFactorizationRegressor(
+        0, solver="als", alpha_bias=2.0, alpha_coef=3.0
+    ).fit(X, y)
+    numbers = X[["proxy", "size"]]
+    scaled = (numbers - numbers.mean()) / numbers.std(ddof=0) / np.sqrt(3)
+    ids = pd.get_dummies(X.iloc[:, :2], dtype=float) / np.sqrt(2)
+    design = np.hstack([scaled, ids])
+    ridge = Ridge(alpha=1.0).fit(design, y)
+    np.testing.assert_allclose(regressor.predict(X), ridge.predict(design), rtol=1e-8)
+
+
+def test_least_squares_give_a_new_id_nothing():
+    X, y = with_features()
+    regressor = MatrixFactorizationRegressor(solver="als").fit(X, y)
+    new = X.assign(source_lang="new", target_lang="newer")
+    line = X[["proxy", "size"]].to_numpy() @ regressor.coef_
+    np.testing.assert_allclose(np.ptp(regressor.predict(new) - line), 0, atol=1e-9)
+
+
 def test_numbers_alone_are_a_linear_model():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 4))
@@ -291,6 +329,10 @@ def test_stopping_too_early_warns():
     X, y, known = planted()
     with pytest.warns(ConvergenceWarning, match="Increase max_iter"):
         MatrixFactorizationRegressor(max_iter=2).fit(X[known], y[known])
+    with pytest.warns(ConvergenceWarning, match="Increase max_iter"):
+        MatrixFactorizationRegressor(solver="als", max_iter=1, tol=1e-9).fit(
+            X[known], y[known]
+        )
 
 
 def test_two_fits_and_a_pickle_predict_the_same():

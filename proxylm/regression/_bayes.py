@@ -48,6 +48,19 @@ class BayesFactorModel:
     n_iter: int
     change: float
 
+    @property
+    def coef(self):
+        """Posterior means of the coefficients of Z."""
+        end = len(self.weights) - sum(map(len, self.factors))
+        return self.weights[1:end]
+
+    @property
+    def biases(self):
+        """Posterior means of the biases of each id column."""
+        ends = np.cumsum([len(factor) for factor in self.factors])
+        start = len(self.weights) - (ends[-1] if len(ends) else 0)
+        return np.split(self.weights[start:], ends[:-1]) if len(ends) else []
+
     def predict(self, ids, Z, features):
         """Return means and variances (noise included).
 

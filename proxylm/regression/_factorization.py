@@ -19,8 +19,10 @@ from sklearn.utils.validation import (
 )
 
 from proxylm._nearest import nearest
+from proxylm.regression._als import fit_als
 from proxylm.regression._bayes import fit_bayes
 from proxylm.regression._cold_start import fit_cold_start
+from proxylm.regression._ids import IdCoder
 from proxylm.regression._roles import attached_schema
 
 CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
@@ -40,7 +42,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         y = \mu + \sum_k b_k[i_k] + c^\top z
             + \sum_{k < l} v_k[i_k]^\top v_l[i_l] + \varepsilon
 
-    Everything is learned by variational Bayes: the precision of each coefficient,
+    With ``solver="bayes"`` everything is learned: the precision of each coefficient,
     of the biases of each id column, of each component of its factors and of the
     noise, so there is nothing to tune, and components that the data do not support
     vanish. Two things are treated apart:
@@ -58,6 +60,10 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     n_components : int, default=10
         Number of components of the factors, an upper bound. Zero leaves biases and
         side features.
+    solver : {"bayes", "als"}, default="bayes"
+        Variational Bayes, or alternating least squares with given penalties for
+        tables of any size. Least squares give a new id no bias and no factors, and
+        no standard deviations.
     id_columns : "auto" or list of str, default="auto"
         Columns of X with ids. ``"auto"`` takes the language columns of the schema
         that the loaders attach to a table (without one those named ``source_lang``
@@ -65,11 +71,18 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     id_features : dict of str to list of str, default=None
         Numeric columns of X that describe the ids of an id column, such as the size
         of a model or the script of a language. Prior means of its biases and factors
-        are linear in them. They are not side features of the record too.
+        are linear in them. They are not side features of the record too. Only for
+        ``solver="bayes"``.
+    alpha_bias, alpha_factor, alpha_coef : float, default=1.0
+        Penalties of ``solver="als"`` on squared biases, factors and coefficients of
+        standardised features, for scores of unit variance.
     max_iter : int, default=300
         Largest number of sweeps.
     tol : float, default=1e-3
-        Stop when fitted values change by less in a sweep, relative to their spread.
+        Stop when a sweep changes fitted values by less, relative to their spread
+        (``"bayes"``), or the objective, relative to its value (``"als"``).
+    n_jobs : int, default=None
+        Threads of ``solver="als"``. None means 1, -1 all cores.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial factors.
 
@@ -90,7 +103,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     cold_start_coef_ : ndarray of shape (n_side_features,)
         Coefficients where an id is new; most are zero.
     noise_std_ : float
-        Standard deviation of the noise of a record of weight one, in units of y.
+        Standard deviation of the noise of a record of weight one, in units of y; of
+        the residuals with ``solver="als"``.
     n_iter_ : int
         Number of sweeps.
     n_features_in_ : int
@@ -128,10 +142,15 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "n_components": [Interval(Integral, 0, None, closed="left")],
+        "solver": [StrOptions({"bayes", "als"})],
         "id_columns": [StrOptions({"auto"}), "array-like"],
         "id_features": [None, dict],
+        "alpha_bias": [Interval(Real, 0, None, closed="left")],
+        "alpha_factor": [Interval(Real, 0, None, closed="neither")],
+        "alpha_coef": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "n_jobs": [None, Integral],
         "random_state": ["random_state"],
     }
 
@@ -139,17 +158,27 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         self,
         n_components=10,
         *,
+        solver="bayes",
         id_columns="auto",
         id_features=None,
+        alpha_bias=1.0,
+        alpha_factor=1.0,
+        alpha_coef=1.0,
         max_iter=300,
         tol=1e-3,
+        n_jobs=None,
         random_state=None,
     ):
         self.n_components = n_components
+        self.solver = solver
         self.id_columns = id_columns
         self.id_features = id_features
+        self.alpha_bias = alpha_bias
+        self.alpha_factor = alpha_factor
+        self.alpha_coef = alpha_coef
         self.max_iter = max_iter
         self.tol = tol
+        self.n_jobs = n_jobs
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -180,35 +209,20 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         numbers = self._standardised(features)
         Z = numbers[:, self._side]
         target = (y - self._y_mean) / self._y_scale
-        ids, units = self._fit_ids(X, len(y))
-        if len(y) * (1 + Z.shape[1] + sum(self._n_ids)) > LARGEST_DESIGN:
-            raise ValueError(
-                "MatrixFactorizationRegressor expects tables whose records times ids "
-                f"and features are at most {LARGEST_DESIGN:.0e}. Got {len(y)} records "
-                f"and {sum(self._n_ids)} ids. Leave out ids with few records."
-            )
-        self._model = fit_bayes(
-            ids,
-            Z,
-            target,
-            weights,
-            self._fit_id_features(numbers, ids, weights),
-            n_components=self.n_components,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            rng=check_random_state(self.random_state),
-        )
+        self._coder = IdCoder(self.id_columns_)
+        ids, units = self._coder.fit(X, len(y))
+        self.ids_, self._n_ids = self._coder.labels, self._coder.n_codes
         self._cold_start = None
-        if self.id_columns_:
-            self._cold_start = fit_cold_start(
-                ids, units, Z, target, weights, self._n_ids
-            )
+        if self.solver == "als":
+            converged = self._fit_als(ids, Z, target, weights)
+        else:
+            features = self._fit_id_features(numbers, ids, weights)
+            converged = self._fit_bayes(ids, units, Z, target, weights, features)
         self._publish()
-        if self._model.change > max(self.tol, 0):
+        if not converged:
             warnings.warn(
                 f"MatrixFactorizationRegressor did not converge in {self.max_iter} "
-                f"sweeps (relative change {self._model.change:.1e}, tol "
-                f"{self.tol:.1e}). Increase max_iter or tol.",
+                f"sweeps to tol {self.tol:.1e}. Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -235,7 +249,73 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         numbers = self._standardised(self._validate_predict(X))
         Z = numbers[:, self._side]
-        ids = self._codes(X, len(Z))
+        ids = self._coder.codes(X, len(Z))
+        if self.solver == "als":
+            if return_std:
+                raise ValueError(
+                    'return_std expects solver="bayes". Got solver="als", which has no '
+                    "standard deviations."
+                )
+            return self._y_mean + self._y_scale * self._model.predict(ids, Z)
+        mean, variance = self._predict_bayes(ids, Z, numbers)
+        mean = self._y_mean + self._y_scale * mean
+        return (mean, self._y_scale * np.sqrt(variance)) if return_std else mean
+
+    def _fit_als(self, ids, Z, y, weights):
+        """Fit by least squares; return whether the sweeps converged."""
+        if self.id_features:
+            raise ValueError(
+                'id_features expects solver="bayes". Got solver="als", in which a new '
+                "id adds nothing."
+            )
+        self._model, objectives = fit_als(
+            ids,
+            Z,
+            y,
+            weights,
+            n_components=self.n_components,
+            alpha_bias=self.alpha_bias,
+            alpha_factor=self.alpha_factor,
+            alpha_coef=self.alpha_coef,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            random_state=self.random_state,
+            n_ids=self._n_ids,
+            n_jobs=self.n_jobs,
+        )
+        residual = y - self._model.predict(ids, Z)
+        self._noise_variance = np.average(residual**2, weights=weights)
+        self.n_iter_ = max(1, len(objectives) - 1)
+        return len(objectives) <= self.max_iter
+
+    def _fit_bayes(self, ids, units, Z, y, weights, features):
+        """Fit by variational Bayes; return whether the sweeps converged."""
+        size = len(y) * (1 + Z.shape[1] + sum(self._n_ids))
+        if size > LARGEST_DESIGN:
+            raise ValueError(
+                'MatrixFactorizationRegressor expects for solver="bayes" that records '
+                f"times ids and features are at most {LARGEST_DESIGN:.0e}. Got "
+                f'{len(y)} records and {sum(self._n_ids)} ids. Use solver="als".'
+            )
+        self._model = fit_bayes(
+            ids,
+            Z,
+            y,
+            weights,
+            features,
+            n_components=self.n_components,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            rng=check_random_state(self.random_state),
+        )
+        if self.id_columns_:
+            self._cold_start = fit_cold_start(ids, units, Z, y, weights, self._n_ids)
+        self._noise_variance = self._model.noise_variance
+        self.n_iter_ = self._model.n_iter
+        return self._model.change <= self.tol
+
+    def _predict_bayes(self, ids, Z, numbers):
+        """Return means and variances, those of new ids from what is known of them."""
         described = np.array([bool(block) for block in self._described], dtype=bool)
         known = ((ids >= 0) | described).all(axis=1)
         mean, variance = np.empty(len(Z)), np.empty(len(Z))
@@ -251,8 +331,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         if not known.all():
             mean[~known] = self._cold_start.predict(ids[~known], Z[~known])
             variance[~known] = self._cold_start.variance
-        mean = self._y_mean + self._y_scale * mean
-        return (mean, self._y_scale * np.sqrt(variance)) if return_std else mean
+        return mean, variance
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -378,77 +457,20 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         """Return standardised features, zero (the mean) where one is missing."""
         return np.nan_to_num((features - self._z_mean) / self._z_scale, nan=0.0)
 
-    def _fit_ids(self, X, n_samples):
-        """Learn the ids; return codes per column and codes shared between columns."""
-        self.ids_, self._n_ids = {}, []
-        if not self.id_columns_:
-            empty = np.empty((n_samples, 0), dtype=int)
-            return empty, empty
-        table = self._labels(X)
-        self._has_self = bool(len(table[_same(table)]))
-        for name in self.id_columns_:
-            self.ids_[name] = np.array(
-                sorted(table[name].dropna().unique(), key=_order), dtype=object
-            )
-            # One more code: that of records of an id with itself, or of no id.
-            self._n_ids.append(len(self.ids_[name]) + 1)
-        codes = self._codes(X, n_samples)
-        missing = codes < 0
-        codes = np.where(missing, np.array(self._n_ids) - 1, codes)
-        flat = pd.factorize(table.to_numpy(dtype=object).ravel(), sort=False)[0]
-        units = flat.reshape(table.shape)
-        units = np.where(units < 0, units.max() + 1, units)
-        return codes, units
-
-    def _labels(self, X):
-        """Return the id columns as objects, missing ones as None."""
-        table = X[list(self.id_columns_)].astype(object)
-        return table.where(table.notna(), None)
-
-    def _codes(self, X, n_samples):
-        """Return codes of the ids of X: -1 if new, the last for an id with itself."""
-        if not self.id_columns_:
-            return np.empty((n_samples, 0), dtype=int)
-        table = self._labels(X)
-        codes = np.column_stack(
-            [pd.Index(self.ids_[name]).get_indexer(table[name]) for name in table]
-        )
-        if self._has_self:
-            same = _same(table).to_numpy()
-            codes[same] = np.array(self._n_ids) - 1
-        return codes
-
     def _publish(self):
         """Set the fitted attributes in units of y and of the features."""
         model, scale = self._model, self._y_scale
-        p, z_scale = len(self._side), self._z_scale[self._side]
-        self.coef_ = scale * model.weights[1 : 1 + p] / z_scale
+        z_scale = self._z_scale[self._side]
+        self.coef_ = scale * model.coef / z_scale
         self.cold_start_coef_ = self.coef_
         if self._cold_start is not None:
             self.cold_start_coef_ = scale * self._cold_start.coef / z_scale
-        ends = np.cumsum([1 + p, *self._n_ids])
         self.biases_ = {
-            name: scale * model.weights[start : end - 1]
-            for name, start, end in zip(self.id_columns_, ends, ends[1:], strict=False)
+            name: scale * biases[:-1]
+            for name, biases in zip(self.id_columns_, model.biases, strict=True)
         }
         self.factors_ = {
             name: np.sqrt(scale) * factors[:-1]
             for name, factors in zip(self.id_columns_, model.factors, strict=True)
         }
-        self.noise_std_ = float(scale * np.sqrt(model.noise_variance))
-        self.n_iter_ = model.n_iter
-
-
-def _order(label):
-    """Key that sorts labels of one type in their order, types apart."""
-    return type(label).__name__, label
-
-
-def _same(table):
-    """Say which rows have one id in two columns."""
-    columns = [table[name] for name in table]
-    same = pd.Series(False, index=table.index)
-    for i, left in enumerate(columns):
-        for right in columns[i + 1 :]:
-            same |= (left == right) & left.notna()
-    return same
+        self.noise_std_ = float(scale * np.sqrt(self._noise_variance))
