@@ -1,3 +1,9 @@
+from . import datasets as datasets
+from . import inspection as inspection
+from . import languages as languages
+from . import model_selection as model_selection
+from . import records as records
+from . import regression as regression
 from .datasets import fetch_intent as fetch_intent
 from .datasets import fetch_mt560 as fetch_mt560
 from .datasets import fetch_nusa as fetch_nusa

@@ -384,8 +384,9 @@ def test_a_full_disk_ends_in_one_line_and_no_broken_file(capsys, config, here):
     ):
         pytest.skip("mounting a small tmpfs needs root")
     try:
-        code, _, err = call(capsys, "run", config, "--output", folder, "--quiet")
+        code, out, err = call(capsys, "run", config, "--output", folder, "--quiet")
         assert code == 1
+        assert "baseline: mean" in out  # what was found is on the screen
         (line,) = err.strip().splitlines()
         assert line.startswith(f"proxylm: error: Could not write {folder}")
         assert "No space left on device. Free some space" in line
@@ -671,6 +672,17 @@ def test_evaluate_takes_a_long_table(capsys, table, here):
     assert code == 0, err
     assert "long.csv, big_BLEU | random, 1 fold" in out
     assert (here / "proxylm_results/long_big_BLEU_random_ridge/summary.md").is_file()
+
+
+def test_evaluate_asks_whose_scores_they_are_where_languages_are_unseen(capsys, table):
+    arguments = ["evaluate", table, "--target", "big", "--protocol", "unseen"]
+    arguments += ["--regressor", "ridge", "--n-jobs", "1", "--quiet"]
+    assert "Got model=None in the schema" in error_of(capsys, *arguments)
+    code, out, err = call(capsys, *arguments, "--model", "m2m100")
+    assert code == 0, err
+    assert "scores.csv, big | unseen, 1 fold" in out
+    line = error_of(capsys, *arguments, "--model", "nllb", "--overwrite")
+    assert "expects at least 1 unseen language" in line
 
 
 def test_evaluate_leaves_out_what_is_excluded(capsys, table, here):

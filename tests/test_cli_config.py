@@ -233,6 +233,7 @@ def test_a_written_configuration_reads_back_as_the_same(tmp_path, values):
         ({"train_sizes": [0.5, 2]}, ValueError, "above 0 and up to 1. Got [0.5, 2]"),
         ({"baselines": "yes"}, TypeError, "baselines expects true or false. Got 'yes'"),
         ({"n_jobs": 1.5}, TypeError, "n_jobs expects a whole number. Got 1.5"),
+        ({"n_jobs": 0}, ValueError, "n_jobs expects a number of fits side by side, or"),
         ({"output": 3}, TypeError, "output expects text. Got 3"),
     ],
 )
@@ -247,6 +248,12 @@ def test_what_is_wrong_is_said_with_what_is_known(tmp_path, values, error, messa
 def test_a_file_without_keys_is_refused(tmp_path, values):
     with pytest.raises(TypeError, match=r"Known keys are: baselines, n_jobs"):
         RunConfig.parse(values, tmp_path)
+
+
+def test_a_long_text_without_keys_is_not_told_in_full(tmp_path):
+    with pytest.raises(TypeError) as caught:
+        RunConfig.parse("source_lang,target_lang " * 100, tmp_path)
+    assert len(str(caught.value)) < 300
 
 
 def test_records_are_required(tmp_path):

@@ -1,12 +1,18 @@
 import doctest
 import importlib
+import re
+import shlex
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import proxylm
+from proxylm.cli._parser import build_parser
 
 DOCS = Path(__file__).parent.parent / "docs"
+README = (DOCS.parent / "README.md").read_text("utf-8")
 GENERATED = {"_build", "api", "gallery"}
 PAGES = [
     page
@@ -34,8 +40,42 @@ def test_code_on_page_gives_the_output_that_it_shows(page):
 def test_api_page_lists_everything_public(room):
     module = importlib.import_module(f"proxylm.{room}".rstrip("."))
     listed = (DOCS / "api.rst").read_text("utf-8").split()
-    missing = set(module.__all__) - {"__version__"} - set(listed)
+    missing = set(module.__all__) - {"__version__", *ROOMS, "regression"} - set(listed)
     assert not missing
+
+
+@pytest.mark.records
+def test_the_ten_lines_of_the_readme_run(capsys):
+    code = re.findall(r"```python\n(.*?)```", README, re.S)[0]
+    quick = code.replace("mt560", "nusa").replace('"xgboost"', '"ridge"')
+    exec(quick.replace("n_jobs=-1", "n_jobs=1"), {})
+    assert "baseline: best proxy" in capsys.readouterr().out
+
+
+def test_the_readme_predicts_new_languages_of_an_own_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    codes = np.repeat(["ind", "jav", "sun", "min", "tam", "tel"], 6)
+    table = pd.DataFrame({"source_lang": codes, "target_lang": "eng"})
+    table["size"] = np.arange(36.0)
+    table["small_bleu"] = np.random.default_rng(0).uniform(0, 30, 36)
+    table.assign(big_bleu=table["small_bleu"] + 5).to_csv("experiments.csv")
+    columns = ["small_bleu", "size", "target_lang", "source_lang"]
+    table[columns].assign(source_lang="yor")[:4].to_csv("new_languages.csv")
+    code = re.findall(r"```python\n(.*?)```", README, re.S)[1]
+    scope = {}
+    exec(code.replace("ProxyRegressor()", 'ProxyRegressor("ridge")'), scope)
+    predicted = scope["regressor"].predict(scope["new"].data)
+    assert predicted == pytest.approx(table["small_bleu"][:4] + 5, abs=5)
+
+
+def test_the_commands_of_the_readme_are_known():
+    block = re.findall(r"```bash\n(.*?)```", README, re.S)[-1]
+    commands = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert {command[0] for command in commands} == {"proxylm", "proxylm-cli"}
+    for _, *arguments in commands:
+        build_parser().parse_args(arguments)
+        for name in arguments:
+            assert not name.startswith("examples/") or (DOCS.parent / name).is_file()
 
 
 def test_every_example_has_a_title_and_cells():

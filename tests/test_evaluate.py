@@ -1,7 +1,7 @@
-import dataclasses
 import json
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,13 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 from sklearn.model_selection import train_test_split as split_once
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from proxylm import (
+    CrossDatasetSplit,
     Evaluation,
     LeaveOneLanguageOut,
     ProxyRegressor,
@@ -184,7 +185,7 @@ def test_a_language_that_occurs_once_has_one_side_and_no_ranks():
 
 def test_languages_that_stand_on_one_side_only():
     frame = make_table().assign(target_lang="eng")
-    schema = dataclasses.replace(SCHEMA, pivots=["eng"])
+    schema = replace(SCHEMA, pivots=["eng"])
     summary = evaluate(LinearRegression(), make_records(frame, schema)).summary()
     assert summary["rmse_as_target"].isna().all()
     np.testing.assert_allclose(summary["rmse"], summary["rmse_as_source"])
@@ -271,10 +272,11 @@ def test_folds_that_share_their_training_rows_share_one_fit(records):
 
 
 def test_every_protocol_has_a_splitter_for_suitable_records():
+    schema = replace(SCHEMA, model="m2m100")
     both = concat(
         {
-            "first": make_records(make_table(0), SCHEMA),
-            "second": make_records(make_table(1, ["min", "bew", "ind"]), SCHEMA),
+            "first": make_records(make_table(0), schema),
+            "second": make_records(make_table(1, ["min", "bew", "ind"]), schema),
         }
     )
     for name in PROTOCOLS:
@@ -292,14 +294,85 @@ def test_cross_dataset_needs_several_data_sets(records):
         evaluate(LinearRegression(), records, "cross_dataset")
 
 
+def test_unseen_are_the_languages_that_the_target_model_has_not_seen():
+    tested = {}
+    for model in ("m2m100", "nllb"):
+        schema = replace(SCHEMA, model=model)
+        records = make_records(make_table(1, ["min", "bew", "ind", "jav"]), schema)
+        evaluation = evaluate(LinearRegression(), records, "unseen", baselines=False)
+        tested[model] = set(evaluation.predictions["language"])
+    assert tested == {"m2m100": {"min", "bew"}, "nllb": {"bew"}}
+
+
+@pytest.mark.parametrize("protocol", ["unseen", "unseen_reverse"])
+@pytest.mark.parametrize("model", [None, "aya"])
+def test_unseen_by_a_model_that_nobody_knows_is_refused(protocol, model):
+    records = make_records(make_table(), replace(SCHEMA, model=model))
+    with pytest.raises(ValueError, match=rf"\(m2m100, nllb\). Got model={model!r} in"):
+        evaluate(LinearRegression(), records, protocol)
+
+
+@pytest.mark.parametrize("protocol", ["lolo", "unseen_reverse"])
+def test_a_language_in_every_record_is_to_be_named_as_a_pivot(protocol):
+    table = make_table().assign(source_lang="eng")
+    schema = replace(SCHEMA, model="m2m100")
+    with pytest.raises(ValueError, match=r"\['eng'\] in every record. Name it in piv"):
+        evaluate(LinearRegression(), make_records(table, schema), protocol)
+    schema = replace(schema, pivots=["eng", *LANGUAGES])
+    with pytest.raises(ValueError, match=r"in pivots\. Name fewer pivots"):
+        evaluate(LinearRegression(), make_records(table, schema), protocol)
+
+
+@pytest.mark.parametrize("cv", [5, [([0, 1], [2])], None])
+def test_cv_that_is_no_splitter_is_refused(records, cv):
+    with pytest.raises(TypeError, match=r"cv expects a splitter or one of \['random'"):
+        evaluate(LinearRegression(), records, cv)
+
+
+@pytest.mark.parametrize("estimator", ["ridge", LinearRegression, None])
+def test_what_is_no_estimator_is_refused(records, estimator):
+    with pytest.raises(
+        TypeError, match=r"expects an estimator, such as ProxyReg.* Got"
+    ):
+        evaluate(estimator, records)
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1], -1, 0.5, ["a"]])
+def test_wrong_seeds_are_refused(records, seeds):
+    with pytest.raises(ValueError, match="seeds expects different whole numbers"):
+        evaluate(LinearRegression(), records, seeds=seeds)
+
+
+def test_records_without_scores_are_refused():
+    records = make_records(make_table(), replace(SCHEMA, target=None))
+    with pytest.raises(ValueError, match="Got a schema without a target"):
+        evaluate(LinearRegression(), records)
+
+
+def test_a_splitter_of_one_column_asks_which_language_is_meant(records):
+    with pytest.raises(ValueError, match=r"records.groups\['target_lang'\]"):
+        evaluate(LinearRegression(), records, GroupKFold(2))
+    evaluate(
+        LinearRegression(), records, GroupKFold(2), groups=records.groups["target_lang"]
+    )
+    one = make_records(make_table(), replace(SCHEMA, target_language=None))
+    evaluation = evaluate(LinearRegression(), one, GroupKFold(2), baselines=False)
+    assert len(evaluation.predictions) == len(one.target)
+
+
+def test_cross_dataset_split_needs_labels(records):
+    with pytest.raises(ValueError, match="CrossDatasetSplit expects records of sev"):
+        evaluate(LinearRegression(), records, CrossDatasetSplit("a", "b"))
+
+
 def test_unknown_protocol_names_the_nearest(records):
     with pytest.raises(ValueError, match=r"Got 'lol'[.] Did you mean 'lolo'"):
         evaluate(LinearRegression(), records, "lol")
 
 
-@pytest.mark.parametrize("sizes", [[], [0.0], [0.5, 1.5]])
+@pytest.mark.parametrize("sizes", [[], [0.0], [0.5, 1.5], [0.5, 0.5], 2])
 def test_wrong_train_sizes_are_refused(records, sizes):
-    with pytest.raises(ValueError, match="train_sizes expects portions"):
+    with pytest.raises(ValueError, match="train_sizes expects different portions"):
         evaluate(LinearRegression(), records, train_sizes=sizes)
 
 
@@ -428,7 +501,7 @@ def test_files_hold_the_predictions_and_the_signature(records, tmp_path, suffix)
     getattr(evaluation, f"to_{suffix}")(path)
     again = Evaluation.read(path)
     pd.testing.assert_frame_equal(
-        again.predictions, evaluation.predictions, check_dtype=False
+        again.predictions, evaluation.predictions, check_exact=True
     )
     assert again.signature == json.loads(json.dumps(evaluation.signature))
     assert (again.name, again.metric) == ("LinearRegression", "spBLEU")

@@ -233,3 +233,15 @@ def test_importing_loads_nothing_heavy(statement):
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == []
+
+
+def test_rooms_need_no_import_of_their_own():
+    code = "import proxylm\nprint(proxylm.records.concat.__name__)"
+    paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == "concat\n", result.stderr

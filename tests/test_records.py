@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from proxylm._remote import get_data_home
 from proxylm.records import (
@@ -467,7 +468,7 @@ def test_records_are_taken_apart():
     assert records.target.tolist() == [31.5, 20.0, 40.0, 0.0]
     assert records.target.name == "big"
     assert records.groups.equals(records.data[["source_lang", "target_lang"]])
-    assert records.strata.tolist() == ["eng", "eng", "ind", "jav"]
+    assert records.strata.tolist() == ["rare"] * 4
     assert records.dataset is None
     assert records.DESCR == "Four records."
     assert list(records.frame.columns) == list(table().columns)
@@ -523,6 +524,12 @@ def test_data_set_labels_are_given_where_they_are_named():
     schema = replace(SCHEMA, train_dataset=None, dataset="corpus")
     records = make_records(table(), schema)
     assert records.dataset.tolist() == ["bible", "bible", "news", "news"]
+
+
+def test_two_codes_of_one_language_are_warned_of():
+    frame = table(source_lang=["eng", "eng", "id", "jav"])
+    with pytest.warns(UserWarning, match=r"several: id and ind\. .*to_iso639_3"):
+        make_records(frame, SCHEMA)
 
 
 def test_language_codes_stay_as_they_are():
@@ -601,11 +608,12 @@ def test_table_without_rows_is_read(tmp_path):
     [
         ("t.csv", b"", "No columns"),
         ("t.csv", b"a;b;c\n1;2;3\n", "one column name, 'a;b;c'"),
+        ("t.csv", b"a;b\n1,5;2,5\n", "one column name, 'a;b'"),
         ("t.tsv", b"a,b,c\n1,2,3\n", r"Separate them by '\\t'"),
         ("t.csv", b"a,b\n1,2,3\n4,5,6\n", "line 2"),
         ("t.csv", b",a,b\n1,2,3,4\n4,5,6,7\n", "line 2"),
         ("t.csv", b"a,b\n1,2\n4,5,6\n", "line 3"),
-        ("t.csv", b"a,b\n\xff\xfe,2\n", "decode"),
+        ("t.csv", b"a,b\n\xff\xfe,2\n", "UTF-8. Got the byte 0xff"),
         ("t.csv.gz", b"a,b\n1,2\n", "gzip"),
         ("t.parquet", b"a,b\n1,2\n", "Parquet"),
     ],
@@ -615,8 +623,15 @@ def test_unreadable_file_is_one_clear_line(tmp_path, name, content, message):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message) as caught:
         read_records(path)
-    assert f"Could not read {path} as a " in str(caught.value)
+    assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_are_read_to_the_last_digit(tmp_path):
+    numbers = np.random.default_rng(0).uniform(0, 60, 1000)
+    table = pd.DataFrame({"score": numbers})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert read_records(tmp_path / "t.csv")["score"].equals(table["score"])
 
 
 def test_missing_file_and_unknown_suffix_are_named(tmp_path):
@@ -765,6 +780,23 @@ def test_long_to_wide_and_back_is_the_same_table(scores):
 ROLES = {"target": "big", "proxies": ["small"], "metric": "BLEU"}
 
 
+@pytest.mark.parametrize(
+    "counts", [[1, 4], [4, 4, 1], [5, 3, 1, 1], [1] * 7, [2] * 20, [4, 4, 4, 4, 2]]
+)
+def test_rare_languages_share_a_stratum_that_a_random_split_can_keep(counts):
+    codes = ["ind", "jav", "sun", "min", "deu", "fra", "ita", "spa", "por", "nld"]
+    codes += ["swe", "dan", "fin", "est", "lav", "lit", "pol", "ces", "slk", "hun"]
+    source = np.repeat(codes[: len(counts)], counts)
+    frame = pd.DataFrame({"source_lang": source, "size": range(len(source)), "big": 1})
+    records = load_records(frame, target_language=None, target="big")
+    train, test = train_test_split(
+        np.arange(len(source)), test_size=0.3, stratify=records.strata, random_state=0
+    )
+    assert len(train) + len(test) == len(source)
+    kept = records.strata[records.strata == source]
+    assert set(kept) == {c for c, n in zip(codes, counts, strict=False) if n >= 4}
+
+
 def test_own_table_is_loaded_by_the_names_of_its_scores(tmp_path, caplog):
     path = tmp_path / "t.csv"
     table().to_csv(path, index=False)
@@ -808,8 +840,29 @@ def test_found_features_leave_out_text_empty_and_role_columns():
 def test_stray_text_in_a_found_feature_is_reported_and_not_dropped(tmp_path):
     path = tmp_path / "t.csv"
     table(size=["100", "250", "unknown", "70"]).to_csv(path, index=False)
-    with pytest.raises(RecordError, match=r"column 'size'.*'100', '250', 'unknown'"):
+    with pytest.raises(RecordError, match=r"'size', row 2: .* Got 'unknown'\."):
         load_records(path, exclude=["big_error"], **ROLES)
+
+
+@pytest.mark.parametrize("cells", [["1,250", "12,5"], ["7 %", "8%"], ["1.250,5", ""]])
+def test_numbers_written_in_another_way_are_reported_and_not_dropped(tmp_path, cells):
+    path = tmp_path / "t.csv"
+    table(size=[*cells, *cells]).to_csv(path, index=False)
+    with pytest.raises(RecordError, match=r"'size'.* Expected numbers"):
+        load_records(path, exclude=["big_error"], **ROLES)
+
+
+def test_stray_text_hides_no_other_problem_of_its_column(tmp_path):
+    path = tmp_path / "t.csv"
+    table(big=["20", "n.a.", "", "120"]).to_csv(path, index=False)
+    with pytest.raises(RecordError) as caught:
+        load_records(path, exclude=["big_error"], **ROLES)
+    assert [problem.rows for problem in caught.value.problems] == [(1,), (2,), (3,)]
+
+
+def test_column_names_that_are_no_text_are_named():
+    with pytest.raises(TypeError, match=r"features to hold names\. Got 0"):
+        load_records(table().rename(columns={"size": 0}), **ROLES)
 
 
 def test_duplicate_column_of_an_own_table_is_reported():
@@ -875,6 +928,7 @@ def news():
     return make_records(frame.drop(columns=["is_english", "note"]), schema, "News.")
 
 
+@pytest.mark.filterwarnings("ignore:Codes of one language")
 def test_joined_tables_keep_what_they_share(bible, news, caplog):
     with caplog.at_level(logging.INFO, "proxylm"):
         records = concat({"bible": bible, "news": news})
@@ -909,7 +963,8 @@ def test_strata_of_joined_tables_are_told_apart(bible):
 
 
 def test_language_codes_are_unified_on_request(bible, news):
-    as_is = concat({"bible": bible, "news": news})
+    with pytest.warns(UserWarning, match="several: en and eng, id and ind, jav and jv"):
+        as_is = concat({"bible": bible, "news": news})
     assert set(as_is.groups["source_lang"]) == {"eng", "en", "ind", "id", "jav", "jv"}
     unified = concat({"news": news, "bible": bible}, languages="iso639_3")
     assert set(unified.groups["source_lang"]) == {"eng", "ind", "jav"}
@@ -933,6 +988,7 @@ def test_columns_of_another_name_are_renamed_as_in_the_first(bible):
     assert not {"large", "src", "text"} & set(records.frame.columns)
 
 
+@pytest.mark.filterwarnings("ignore:Codes of one language")
 def test_joined_tables_can_be_joined_again(bible, news):
     both = concat({"bible": bible, "news": news})
     records = concat({"both": both, "bible": bible})

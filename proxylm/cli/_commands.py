@@ -99,8 +99,8 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Train and test on the user's own table."""
-    schema = _given(args, "target", "proxies", "features", "metric", "score_range")
-    schema |= _given(args, "pivots", "train_dataset", "test_dataset")
+    schema = _given(args, "target", "proxies", "features", "model", "metric")
+    schema |= _given(args, "score_range", "pivots", "train_dataset", "test_dataset")
     if args.source or args.target_language:
         # One alone means records of one language.
         schema |= {"source": args.source, "target_language": args.target_language}

@@ -54,7 +54,6 @@ class RunConfig:
             name = re.sub(r"[^\w.+-]+", "-", "_".join(labels))
             output = f"proxylm_results/{name}"
         sizes = values.get("train_sizes")
-        n_jobs = values.get("n_jobs", cls.n_jobs)
         return cls(
             records=records,
             protocol=protocol,
@@ -63,7 +62,7 @@ class RunConfig:
             seeds=seeds,
             train_sizes=None if sizes is None else _parse_sizes(sizes),
             baselines=check_flag(values.get("baselines", True), "baselines"),
-            n_jobs=check_number(n_jobs, "n_jobs", integer=True),
+            n_jobs=_parse_n_jobs(values.get("n_jobs", cls.n_jobs)),
         )
 
     def in_subfolder(self) -> "RunConfig":
@@ -95,3 +94,11 @@ def _parse_sizes(value: Any) -> tuple[float, ...]:
             f"Got {list(sizes)}."
         )
     return sizes
+
+
+def _parse_n_jobs(value: Any) -> int:
+    if check_number(value, "n_jobs", integer=True) == 0:
+        raise ValueError(
+            "n_jobs expects a number of fits side by side, or -1 for all cores. Got 0."
+        )
+    return value

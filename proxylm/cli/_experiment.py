@@ -7,7 +7,7 @@ from proxylm.cli._report import Report
 
 
 def run_experiment(config: RunConfig, *, overwrite: bool, quiet: bool) -> None:
-    """Load records, train and test, write the results folder, print the report."""
+    """Load records, train and test, print the report, write the results folder."""
     folder = ResultsFolder(config.output)
     folder.check(config, overwrite=overwrite)
     estimator = config.regressor.build()
@@ -33,8 +33,9 @@ def run_experiment(config: RunConfig, *, overwrite: bool, quiet: bool) -> None:
             "command again to go on."
         ) from None
     report = Report(config, evaluation)
-    figures = folder.write(report)
+    # Before files are written: a full disk takes no result away from the screen.
     print(report.to_text(languages=not quiet))
+    figures = folder.write(report)
     print("\nFigures, as PNG and as SVG:")
     for path in figures:
         print(f"  {path}")

@@ -129,6 +129,11 @@ def _add_evaluate(commands: Any) -> None:
     group.add_argument("--train-dataset", metavar="COL", help="name of a training set")
     group.add_argument("--test-dataset", metavar="COL", help="name of a test set")
     group.add_argument(
+        "--model",
+        help="model whose scores they are, m2m100 or nllb: says which languages are "
+        "unseen",
+    )
+    group.add_argument(
         "--metric", help="metric of the target, such as spBLEU: sets the score range"
     )
     group.add_argument(

@@ -27,7 +27,7 @@ def check_keys(values: Any, known: Iterable[str], where: str) -> None:
     """Refuse what is no mapping, and keys that nobody knows."""
     if not isinstance(values, Mapping):
         raise TypeError(
-            f"{where} expects keys with values (KEY: VALUE). Got {values!r}. "
+            f"{where} expects keys with values (KEY: VALUE). Got {values!r:.80}. "
             f"Known keys are: {', '.join(sorted(known))}."
         )
     for key in values:

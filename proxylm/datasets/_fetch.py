@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 from proxylm._nearest import nearest
 from proxylm._remote import fetch_file, get_data_home
 from proxylm.records import RecordSchema, make_records
+from proxylm.records._tables import EXACT_NUMBERS
 
 from ._description import describe
 from ._tables import (
@@ -103,7 +104,7 @@ def _fetch(
         features, chosen_proxies = _named_features(table, features, proxies)
 
     path = fetch_file(table.remote, data_home, download_if_missing)
-    frame = pd.read_csv(path).rename(columns=table.renamed).dropna()
+    frame = pd.read_csv(path, **EXACT_NUMBERS).rename(columns=table.renamed).dropna()
     if score in table.languages_of_score:
         languages = frame[["source_lang", "target_lang"]]
         frame = frame[languages.isin(table.languages_of_score[score]).any(axis=1)]
@@ -124,6 +125,7 @@ def _fetch(
         indicators=[name for name in table.indicators if name in features],
         target=target_column,
         standard_error=error_column,
+        model=target,
         metric=score,
         pivots=table.pivots,
     )

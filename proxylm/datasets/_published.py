@@ -4,6 +4,8 @@ from importlib.resources import files
 
 import pandas as pd
 
+from proxylm.records._tables import EXACT_NUMBERS
+
 
 def load_published() -> pd.DataFrame:
     """Load the published errors of predicted scores.
@@ -66,7 +68,7 @@ def load_published() -> pd.DataFrame:
     [['m2m100', 'poly2', 'language+small100_ft', 3.15291],
      ['nllb', 'lightgbm', 'ensemble', 3.74041]]
     """
-    table = pd.read_csv(files("proxylm.datasets") / "published.csv")
+    table = pd.read_csv(files("proxylm.datasets") / "published.csv", **EXACT_NUMBERS)
     table["best"] = table["best"] == "best"
     table["note"] = table["note"].fillna("")
     return table

@@ -3,8 +3,9 @@
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from proxylm._version import __version__
 from proxylm.model_selection._baselines import applicable_baselines
 from proxylm.model_selection._evaluation import Evaluation
 from proxylm.model_selection._protocol_split import subsample
-from proxylm.model_selection._protocols import resolve_protocol
+from proxylm.model_selection._protocols import NO_DATASETS, resolve_protocol
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Task:
     @property
     def filename(self):
         """Name of the file that keeps the predictions of the task."""
-        return f"{self.seed}-{self.train_size:g}-{self.parts[0].fold:05d}.npy"
+        return f"{self.seed}-{self.train_size}-{self.parts[0].fold:05d}.npy"
 
 
 def evaluate(
@@ -78,7 +79,8 @@ def evaluate(
         Records as the loaders return them.
     cv : str or splitter, default="lolo"
         A protocol ("random", "lolo", "unseen", "unseen_reverse", "cross_dataset",
-        "incremental") or any scikit-learn splitter.
+        "incremental") or any scikit-learn splitter. The languages that are unseen are
+        those of the `model` that the schema names.
     groups : array-like of shape (n_records,) or (n_records, 2), default=None
         Groups for the splitter. By default those that it asks for: languages,
         data-set labels or strata.
@@ -119,7 +121,8 @@ def evaluate(
     >>> evaluation.summary()  # doctest: +SKIP
     """
     _check_records(records)
-    seeds = tuple(int(seed) for seed in np.atleast_1d(np.asarray(seeds)))
+    _check_estimator(estimator)
+    seeds = _check_seeds(seeds)
     splitter, protocol_sizes = resolve_protocol(cv, records)
     sizes = _check_sizes(protocol_sizes if train_sizes is None else train_sizes)
     groups = _groups_for(splitter, records, groups)
@@ -155,7 +158,7 @@ def make_signature(estimator, records, X, splitter, seeds, sizes, functions):
     parts = [X, records.target, records.groups, records.strata, records.dataset]
     digest = hashlib.sha256()
     for part in parts:
-        if part is not None:
+        if part is not None and part.size:
             hashes = pd.util.hash_pandas_object(part, index=False)
             digest.update(hashes.to_numpy().tobytes())
     schema = records.schema
@@ -184,14 +187,37 @@ def _check_records(records):
             f"{type(records).__name__}. Load a table of your own with "
             "proxylm.load_records(path, ...)."
         )
+    if records["target"] is None:
+        raise ValueError(
+            "evaluate expects records with scores to predict. Got a schema without a "
+            'target. Load them with target="COLUMN".'
+        )
+
+
+def _check_estimator(estimator):
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(
+            f"evaluate expects an estimator, such as ProxyRegressor(). Got "
+            f"{estimator!r:.80}."
+        )
+
+
+def _check_seeds(seeds):
+    given = list(seeds) if isinstance(seeds, Iterable) else [seeds]
+    valid = all(isinstance(seed, Integral) and seed >= 0 for seed in given)
+    if not given or not valid or len(set(given)) < len(given):
+        raise ValueError(f"seeds expects different whole numbers from 0. Got {given}.")
+    return tuple(map(int, given))
 
 
 def _check_sizes(train_sizes):
-    sizes = (1.0,) if train_sizes is None else tuple(map(float, train_sizes))
-    if not sizes or not all(0 < size <= 1 for size in sizes):
+    given = 1.0 if train_sizes is None else train_sizes
+    sizes = tuple(map(float, given if isinstance(given, Iterable) else [given]))
+    valid = all(0 < size <= 1 for size in sizes)
+    if not sizes or not valid or len(set(sizes)) < len(sizes):
         raise ValueError(
-            "train_sizes expects portions of the training rows above 0 and up to 1. "
-            f"Got {train_sizes!r}."
+            "train_sizes expects different portions of the training rows above 0 and "
+            f"up to 1. Got {train_sizes!r}."
         )
     return sizes
 
@@ -202,12 +228,20 @@ def _groups_for(splitter, records, groups):
         return groups
     if not get_routing_for_object(splitter).consumes("split", ["groups"]):
         return None
-    kinds = {
-        "languages": records.groups,
-        "dataset": records.dataset,
-        "strata": records.strata,
-    }
-    return kinds[getattr(splitter, "groups_from", "languages")]
+    kind = getattr(splitter, "groups_from", None)
+    if kind == "strata":
+        return records.strata
+    if kind == "dataset":
+        if records.dataset is None:
+            raise ValueError(NO_DATASETS.format(type(splitter).__name__))
+        return records.dataset
+    if kind is None and records.groups.shape[1] == 2:
+        raise ValueError(
+            f"{type(splitter).__name__} expects one column of groups. Got records with "
+            f"two languages. Pass groups=records.groups[{records.groups.columns[1]!r}]"
+            ", or take a splitter that knows both sides, such as LanguageKFold."
+        )
+    return records.groups if kind else records.groups.squeeze(axis=1)
 
 
 def _input_of(estimator, records):

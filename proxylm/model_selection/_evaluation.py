@@ -13,6 +13,7 @@ from proxylm.model_selection._scores import (
     rmse,
     spearman,
 )
+from proxylm.records._tables import EXACT_NUMBERS
 
 SIDES = ("source", "target")
 
@@ -82,6 +83,23 @@ class Evaluation:
             ``rmse_as_target`` (NaN without sides), ``mae``, ``r2``, ``spearman``,
             ``pairwise_accuracy`` and ``n_predictions``. RMSE and MAE are in units of
             the scores.
+
+        Notes
+        -----
+        With truths y and predictions p of n records,
+
+        - RMSE is the root of mean((y - p)^2), MAE is mean(abs(y - p)),
+        - R2 is 1 - sum((y - p)^2) / sum((y - mean(y))^2),
+        - Spearman is the correlation of the ranks of y and p,
+        - pairwise accuracy is the share of the pairs of records with different y that
+          p puts in the same order; equal predictions count one half [1]_.
+
+        Spearman is NaN where y or p is constant, R2 and pairwise accuracy where y is.
+
+        References
+        ----------
+        .. [1] Kocmi et al. (2021). To ship or not to ship: an extensive evaluation of
+           automatic metrics for machine translation. arXiv:2107.10821.
         """
         rows = []
         keys = ["model", "train_size"]
@@ -216,7 +234,10 @@ class Evaluation:
                 header = file.readline().removeprefix("# ").strip()
                 text = ["source", "target_language", "language", "side", "model"]
                 predictions = pd.read_csv(
-                    file, keep_default_na=False, dtype=dict.fromkeys(text, object)
+                    file,
+                    keep_default_na=False,
+                    dtype=dict.fromkeys(text, str),
+                    **EXACT_NUMBERS,
                 )
         try:
             metadata = json.loads(header)

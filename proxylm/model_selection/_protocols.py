@@ -3,6 +3,7 @@
 import pandas as pd
 
 from proxylm._nearest import nearest
+from proxylm.languages._pretraining import MODELS
 from proxylm.model_selection._protocol_split import (
     CrossDatasetSplit,
     StratifiedRandomSplit,
@@ -10,31 +11,69 @@ from proxylm.model_selection._protocol_split import (
 from proxylm.model_selection._split import LeaveOneLanguageOut, UnseenLanguageSplit
 
 INCREMENTAL_SIZES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 0.9)
+NO_DATASETS = (
+    "{} expects records of several data sets. Got records without data-set labels. "
+    'Join tables with proxylm.records.concat({{"name": records, ...}}), in a '
+    "configuration with dataset: [mt560, nusa]."
+)
 
 
 def _random(records):
     return StratifiedRandomSplit(test_size=0.3)
 
 
+def _check_pivots(protocol, records):
+    """Refuse pivots that leave nothing to learn from, or nothing to test."""
+    groups, pivots = records.groups, set(records.schema.pivots)
+    languages = set(pd.unique(groups.to_numpy().ravel()))
+    everywhere = sorted(
+        language
+        for language in languages - pivots
+        if groups.eq(language).any(axis=1).all()
+    )
+    if everywhere:
+        raise ValueError(
+            f'The protocol "{protocol}" expects records without the language that is '
+            f"left out. Got {everywhere} in every record. Name it in pivots."
+        )
+    if languages and languages <= pivots:
+        raise ValueError(
+            f'The protocol "{protocol}" expects languages to leave out. Got '
+            f"{sorted(languages)}, all of them in pivots. Name fewer pivots."
+        )
+
+
 def _leave_one_language_out(records):
+    _check_pivots("lolo", records)
     return LeaveOneLanguageOut(exclude=records.schema.pivots)
 
 
+def _target_model(protocol, records):
+    """Return the model whose pre-training tells seen languages from unseen ones."""
+    model = records.schema.model
+    if model not in MODELS:
+        raise ValueError(
+            f'The protocol "{protocol}" expects scores of a model whose pre-training '
+            f"languages are known ({', '.join(MODELS)}). Got model={model!r} in "
+            "the schema. Name the model there, or take UnseenLanguageSplit with a "
+            "list of unseen languages."
+        )
+    return model
+
+
 def _unseen(records):
-    return UnseenLanguageSplit("m2m100")
+    return UnseenLanguageSplit(_target_model("unseen", records))
 
 
 def _unseen_reverse(records):
-    return UnseenLanguageSplit("m2m100", reverse=True, exclude=records.schema.pivots)
+    model = _target_model("unseen_reverse", records)
+    _check_pivots("unseen_reverse", records)
+    return UnseenLanguageSplit(model, reverse=True, exclude=records.schema.pivots)
 
 
 def _cross_dataset(records):
     if records.dataset is None:
-        raise ValueError(
-            'The protocol "cross_dataset" expects records of several data sets. Got '
-            "records without data-set labels. Join tables with "
-            'proxylm.records.concat({"name": records, ...}).'
-        )
+        raise ValueError(NO_DATASETS.format('The protocol "cross_dataset"'))
     first, *others = pd.unique(records.dataset)
     return CrossDatasetSplit(train=first, test=others)
 
@@ -53,6 +92,11 @@ PROTOCOLS = {
 def resolve_protocol(cv, records):
     """Return (splitter, train sizes) of a splitter or of the name of a protocol."""
     if not isinstance(cv, str):
+        if not hasattr(cv, "split"):
+            raise TypeError(
+                f"cv expects a splitter or one of {list(PROTOCOLS)}. Got {cv!r:.80}. "
+                "A number of folds is LanguageKFold(number)."
+            )
         return cv, None
     if cv not in PROTOCOLS:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, Literal
@@ -12,18 +13,34 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 from proxylm._nearest import nearest
+from proxylm.languages import to_iso639_3
 from proxylm.records._schema import RecordSchema
 from proxylm.records._tables import long_to_wide, read_records
 from proxylm.records._validation import check_records, to_numbers
 
 logger = logging.getLogger(__name__)
 
+_SMALLEST_STRATUM = 4
+
+# 1,250 and 1.250,5 and 12,5 and 7 %: meant as numbers, so not to be passed over.
+_FOREIGN_NUMBER = r"\s*[-+]?(\d{1,3}([ ,.']\d{3})+|\d+)([.,]\d+)?\s*%?\s*"
+
+
+def _default_strata(labels: pd.Series) -> pd.Series:
+    """Put rare labels together, so that a random split finds some of each stratum."""
+    counts = labels.map(labels.value_counts())
+    labels = labels.where(counts >= _SMALLEST_STRATUM, "rare")
+    alone = labels.map(labels.value_counts()) == 1
+    return labels.where(~alone, labels.mode()[0])
+
 
 def _make_strata(
     frame: pd.DataFrame, schema: RecordSchema, strata: ArrayLike | None
 ) -> pd.Series:
     if strata is None:
-        strata = "all" if schema.source is None else frame[schema.source].astype(str)
+        strata = "all"
+        if schema.source is not None:
+            strata = _default_strata(frame[schema.source].astype(str))
         return pd.Series(strata, index=frame.index, name="strata")
     strata = np.asarray(strata)
     if strata.shape != (len(frame),):
@@ -32,6 +49,24 @@ def _make_strata(
             f"array of shape {strata.shape}."
         )
     return pd.Series(strata, index=frame.index, name="strata")
+
+
+def _warn_of_synonyms(groups: pd.DataFrame) -> None:
+    """Warn of a language with two codes; zh-CN and zh-TW may differ for a reason."""
+    codes = pd.unique(groups.to_numpy().ravel())
+    plain = pd.Series(
+        {code: to_iso639_3(code) for code in sorted(codes) if code.isalpha()}, dtype=str
+    )
+    shared = [" and ".join(group.index) for _, group in plain.groupby(plain)]
+    shared = [names for names in shared if " " in names]
+    if shared:
+        warnings.warn(
+            f"Codes of one language count as several: {', '.join(shared)}. Leaving one "
+            "out leaves the others in. Write one, as "
+            "proxylm.languages.to_iso639_3 does.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def make_records(
@@ -53,7 +88,8 @@ def make_records(
         Description of the records.
     strata : array-like of shape (n_records,), default=None
         Labels by which a random split is stratified. With None they are the source
-        languages, or all the same where there is no source column.
+        languages, those with fewer than 4 records together, or all the same where
+        there is no source column.
 
     Returns
     -------
@@ -87,6 +123,12 @@ def make_records(
     RecordError
         If the table has problems; see :func:`validate`.
 
+    Warns
+    -----
+    UserWarning
+        If two codes such as `id` and `ind` are one language. Codes are compared as they
+        are written.
+
     Examples
     --------
     >>> import pandas as pd
@@ -106,6 +148,7 @@ def make_records(
     check_records(frame, schema)
     frame = frame.reset_index(drop=True)
     groups = frame[list(schema.languages)].astype(str)
+    _warn_of_synonyms(groups)
     numbers = {name: to_numbers(frame[name])[0] for name in schema.feature_names}
     data = pd.concat([groups, pd.DataFrame(numbers, index=frame.index)], axis=1)
     data.attrs = {"schema": schema}
@@ -132,7 +175,9 @@ def _is_numeric(column: pd.Series) -> bool:
     if not pd.api.types.is_string_dtype(column):
         return False
     cells = column.dropna().astype(object)
-    return 2 * int(pd.to_numeric(cells, errors="coerce").notna().sum()) > len(cells)
+    number = pd.to_numeric(cells, errors="coerce").notna()
+    number |= cells.astype(str).str.fullmatch(_FOREIGN_NUMBER)
+    return 2 * int(number.sum()) > len(cells)
 
 
 def _find_features(
@@ -153,7 +198,8 @@ def _find_features(
         and name not in exclude
         and _is_numeric(frame[name])
     ]
-    logger.info("Features, taken from the numeric columns: %s", ", ".join(features))
+    names = ", ".join(map(str, features))
+    logger.info("Features, taken from the numeric columns: %s", names)
     return features
 
 
@@ -204,8 +250,8 @@ def load_records(
     that have no other role and are not in `exclude`. Columns with scores of other large
     models would be among them, and would tell what is to be predicted: name them in
     `exclude`. Of a long table the scores without a role are left out by themselves.
-    A text column in which most cells are numbers counts as numeric, so that the cells
-    that are not are reported.
+    A text column in which most cells are numbers, or look like some (`1,250` and
+    `7 %`), counts as numeric, so that the cells that are not are reported.
 
     Examples
     --------

@@ -162,9 +162,11 @@ def concat(
         for role in _OPTIONAL_ROLES
         if any(getattr(schema, role) is None for schema in schemas)
     ]
+    models = {schema.model for schema in schemas}
     schema = replace(
         schemas[0],
         dataset=column,
+        model=schemas[0].model if len(models) == 1 else None,
         features=features,
         proxies=proxies,
         indicators=[name for name in schemas[0].indicators if name in features],

@@ -32,12 +32,12 @@ _SINGLE_ROLES = (
 _LIST_ROLES = ("features", "proxies")
 
 
-def _check_name(role: str, name: Any) -> str | None:
+def _check_name(role: str, name: Any, kind: str = "column") -> str | None:
     if name is None:
         return None
     if not isinstance(name, str) or not name:
         raise TypeError(
-            f"RecordSchema expects {role} to be the name of a column or None. "
+            f"RecordSchema expects {role} to be the name of a {kind} or None. "
             f"Got {name!r}."
         )
     return str(name)
@@ -115,6 +115,9 @@ class RecordSchema:
         Numeric column with the score to predict. None for records to be predicted.
     standard_error : str or None, default=None
         Numeric column with the standard error of the target.
+    model : str or None, default=None
+        Name of the model whose score the target is. The protocol `"unseen"` asks for
+        it: languages are unseen by a model.
     metric : str or None, default=None
         Name of the target's metric, a key of :data:`SCORE_RANGES`.
     score_range : (float, float) or None, default=None
@@ -163,6 +166,7 @@ class RecordSchema:
     indicators: tuple[str, ...] = ()
     target: str | None = None
     standard_error: str | None = None
+    model: str | None = None
     metric: str | None = None
     score_range: tuple[float, float] | None = None
     pivots: tuple[str, ...] = ()
@@ -172,6 +176,7 @@ class RecordSchema:
             object.__setattr__(self, role, _check_name(role, getattr(self, role)))
         for role in (*_LIST_ROLES, "indicators", "pivots"):
             object.__setattr__(self, role, _check_names(role, getattr(self, role)))
+        object.__setattr__(self, "model", _check_name("model", self.model, "model"))
         object.__setattr__(self, "score_range", _check_range(self.score_range))
         self._check_metric()
         self._check_roles()

@@ -4,12 +4,21 @@ import os
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.fixes import parse_version
 
 from proxylm._nearest import nearest
 from proxylm.records._schema import RecordSchema
+
+# Options of pandas.read_csv: before 3.1 the last digit is right only on request.
+EXACT_NUMBERS: dict[str, Any] = (
+    {}
+    if parse_version(pd.__version__).release >= (3, 1)
+    else {"float_precision": "round_trip"}
+)
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _SUFFIXES = [*_SEPARATORS, ".parquet"]
@@ -30,15 +39,16 @@ _MISSING = [
 
 def _read_text(path: Path, separator: str, labels: Iterable[str]) -> pd.DataFrame:
     """Read a delimited table; the columns in `labels` stay text as it is written."""
-    options = {"sep": separator, "keep_default_na": False}
-    # Two lines: without the second, pandas takes surplus cells for an index.
-    header = pd.read_csv(path, header=None, nrows=2, dtype=str, **options)
+    options = {"sep": separator, "keep_default_na": False, **EXACT_NUMBERS}
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options)
     names = header.iloc[0].tolist()
     if len(names) == 1 and any(mark in names[0] for mark in ",;\t|"):
         raise ValueError(
             f"its first line has one column name, {names[0]!r}, as if another mark "
             f"separated the columns. Separate them by {separator!r}"
         )
+    # pandas would take surplus cells of the second line for an index.
+    pd.read_csv(path, header=None, nrows=2, dtype=str, **options)
     indexed = names[0] == "" and len(names) > 1
     # `nan` is a language, and a data set may be called `null`: labels are never NaN.
     frame = pd.read_csv(
@@ -109,6 +119,11 @@ def read_records(
         if suffix == ".parquet":
             return pd.read_parquet(path)
         return _read_text(path, _SEPARATORS[suffix], labels)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is expected to be a text in UTF-8. Got the byte "
+            f"0x{error.object[error.start]:02x}. Save it in that encoding."
+        ) from error
     except (ValueError, OSError, EOFError, zlib.error) as error:
         cause = " ".join(str(error).split()).removesuffix(".")
         raise ValueError(

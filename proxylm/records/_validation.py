@@ -104,28 +104,36 @@ def _is_number(cell: Any) -> bool:
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return a column as floats, and a mask of the cells that are no numbers."""
+    """Return a column as floats, and a mask of the cells that are no numbers.
+
+    Numbers as text are in that mask too, and have their values.
+    """
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
         values = column.to_numpy(dtype=float)
         return values, np.zeros(len(values), dtype=bool)
     cells = column.astype(object)
     number = cells.map(_is_number).to_numpy(dtype=bool)
+    text = cells.map(lambda cell: isinstance(cell, str)).to_numpy(dtype=bool)
     values = np.full(len(cells), np.nan)
     values[number] = cells[number].astype(float)
+    values[text] = pd.to_numeric(cells[text], errors="coerce")
     return values, ~number & column.notna().to_numpy()
 
 
 def _check_strings(
-    frame: pd.DataFrame, column: str, wrong: np.ndarray
+    frame: pd.DataFrame, column: str, wrong: np.ndarray, values: np.ndarray
 ) -> Iterator[Problem]:
     if not wrong.any():
         return
-    cells = frame[column].astype(object)[wrong]
-    examples = shorten(dict.fromkeys(map(repr, cells)), _VALUES_SHOWN)
+    # One stray cell makes a whole column of a file text: it is the stray that is wrong.
+    stray = wrong & np.isnan(values)
     remedy = _REMEDY_NUMBERS
-    if pd.to_numeric(cells, errors="coerce").notna().all():
+    if not stray.any():
+        stray = wrong
         remedy = "These are numbers as text: convert the column with pandas.to_numeric."
-    rows = () if wrong.all() else _labels(frame, wrong)
+    cells = frame[column].astype(object)[stray]
+    examples = shorten(dict.fromkeys(map(repr, cells)), _VALUES_SHOWN)
+    rows = () if stray.all() else _labels(frame, stray)
     yield Problem(column, rows, f"Expected numbers. Got {examples}.", remedy)
 
 
@@ -133,7 +141,7 @@ def _check_feature(
     frame: pd.DataFrame, schema: RecordSchema, column: str
 ) -> Iterator[Problem]:
     values, wrong = to_numbers(frame[column])
-    yield from _check_strings(frame, column, wrong)
+    yield from _check_strings(frame, column, wrong, values)
     if len(values) and not wrong.any() and np.isnan(values).all():
         yield Problem(
             column,
@@ -163,7 +171,7 @@ def _check_feature(
 
 def _check_target(frame: pd.DataFrame, column: str) -> Iterator[Problem]:
     values, wrong = to_numbers(frame[column])
-    yield from _check_strings(frame, column, wrong)
+    yield from _check_strings(frame, column, wrong, values)
     missing = np.isnan(values) & ~wrong
     if missing.any():
         yield Problem(
@@ -184,7 +192,7 @@ def _check_target(frame: pd.DataFrame, column: str) -> Iterator[Problem]:
 
 def _check_standard_error(frame: pd.DataFrame, column: str) -> Iterator[Problem]:
     values, wrong = to_numbers(frame[column])
-    yield from _check_strings(frame, column, wrong)
+    yield from _check_strings(frame, column, wrong, values)
     impossible = np.isinf(values) | (values < 0)
     if impossible.any():
         examples = shorten(np.unique(values[impossible]), _VALUES_SHOWN)

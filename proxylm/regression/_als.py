@@ -411,7 +411,7 @@ def fit_als(
        datasets. ICDM. https://doi.org/10.1109/ICDM.2008.22
     .. [3] Rajih, Comon & Harshman (2008). Enhanced line search: a novel method to
        accelerate PARAFAC. SIAM J. Matrix Anal. Appl. 30(3).
-       https://doi.org/10.1137/06065577
+       https://hal.science/hal-00327595
     """
     rng = check_random_state(random_state)
     if ids.shape[1] < 2:
