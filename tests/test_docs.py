@@ -1,7 +1,9 @@
 import doctest
 import importlib
+import inspect
 import re
 import shlex
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,39 @@ def test_api_page_lists_everything_public(room):
     listed = (DOCS / "api.rst").read_text("utf-8").split()
     missing = set(module.__all__) - {"__version__", *ROOMS, "regression"} - set(listed)
     assert not missing
+
+
+def untyped(function):
+    """Name the parameters of a function that have no type, and its return."""
+    signature = inspect.signature(function)
+    names = [
+        name
+        for name, parameter in signature.parameters.items()
+        if parameter.annotation is inspect.Parameter.empty and name != "self"
+    ]
+    constructs = function.__name__ == "__init__"
+    if not constructs and signature.return_annotation is signature.empty:
+        names.append("return")
+    return names
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_public_surface_is_typed(room):
+    module = importlib.import_module(f"proxylm.{room}")
+    for name in module.__all__:
+        public = getattr(module, name)
+        functions = [public] if inspect.isfunction(public) else []
+        if inspect.isclass(public):
+            functions = [
+                getattr(member, "__func__", member)
+                for key, member in vars(public).items()
+                if key == "__init__" or not key.startswith("_")
+            ]
+        for function in filter(inspect.isfunction, functions):
+            overloaded = typing.get_overloads(function)
+            missing = [untyped(written) for written in overloaded or [function]]
+            # The first parameter of a class method is the class.
+            assert not any(set(names) - {"cls"} for names in missing), (name, missing)
 
 
 @pytest.mark.records

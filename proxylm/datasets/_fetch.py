@@ -74,7 +74,8 @@ def _listed_features(
             raise ValueError(
                 f"fetch_{table.name} expects features to be numeric columns of the "
                 "table other than the score to predict and its standard error. "
-                f"Got {name!r}.{nearest(str(name), known)}"
+                f"Got {name!r}.{nearest(str(name), known)} "
+                f"fetch_{table.name}().frame has all columns."
             )
     features = [name for name in names if name not in proxies.values()]
     return features, [name for name in names if name in proxies.values()]

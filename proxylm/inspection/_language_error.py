@@ -1,5 +1,9 @@
 """The error of each language."""
 
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
 from proxylm.inspection._style import (
     BLUE,
     GREY,
@@ -15,6 +19,9 @@ from proxylm.inspection._style import (
     short_number,
     summary_at_largest_size,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SIDES = {
     "rmse_as_source": {"label": "as source", "color": BLUE, "marker": "o"},
@@ -83,13 +90,13 @@ class LanguageErrorDisplay:
     def __init__(
         self,
         *,
-        errors,
-        mean=None,
-        baseline=None,
-        baseline_name=None,
-        name=None,
-        metric=None,
-    ):
+        errors: pd.DataFrame,
+        mean: float | None = None,
+        baseline: float | None = None,
+        baseline_name: str | None = None,
+        name: str | None = None,
+        metric: str | None = None,
+    ) -> None:
         self.errors = errors
         self.mean = mean
         self.baseline = baseline
@@ -98,7 +105,14 @@ class LanguageErrorDisplay:
         self.metric = metric
 
     @classmethod
-    def from_evaluation(cls, evaluation, *, model=None, ax=None, dot_kwargs=None):
+    def from_evaluation(
+        cls,
+        evaluation: Any,
+        *,
+        model: str | None = None,
+        ax: "Axes | None" = None,
+        dot_kwargs: dict[str, Any] | None = None,
+    ) -> "LanguageErrorDisplay":
         """Plot the errors of the languages of an evaluation.
 
         Parameters
@@ -134,7 +148,9 @@ class LanguageErrorDisplay:
         )
         return display.plot(ax, dot_kwargs=dot_kwargs)
 
-    def plot(self, ax=None, *, dot_kwargs=None):
+    def plot(
+        self, ax: "Axes | None" = None, *, dot_kwargs: dict[str, Any] | None = None
+    ) -> "LanguageErrorDisplay":
         """Draw the display.
 
         Parameters

@@ -1,6 +1,9 @@
 """Scores and errors of all pairs of languages."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import pandas as pd
 
 from proxylm.inspection._style import (
     GREY,
@@ -11,6 +14,9 @@ from proxylm.inspection._style import (
     resolve_model,
     score_label,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 VALUES = ("error", "truth", "prediction")
 CELL = 0.135  # inches
@@ -63,7 +69,14 @@ class LanguagePairDisplay:
     (-1.5, 1.5)
     """
 
-    def __init__(self, *, matrix, values="error", name=None, metric=None):
+    def __init__(
+        self,
+        *,
+        matrix: pd.DataFrame,
+        values: str = "error",
+        name: str | None = None,
+        metric: str | None = None,
+    ) -> None:
         self.matrix = matrix
         self.values = values
         self.name = name
@@ -71,8 +84,14 @@ class LanguagePairDisplay:
 
     @classmethod
     def from_evaluation(
-        cls, evaluation, *, model=None, ax=None, values="error", image_kwargs=None
-    ):
+        cls,
+        evaluation: Any,
+        *,
+        model: str | None = None,
+        ax: "Axes | None" = None,
+        values: str = "error",
+        image_kwargs: dict[str, Any] | None = None,
+    ) -> "LanguagePairDisplay":
         """Plot the pairs of languages of an evaluation.
 
         A pair that was predicted more than once, for several data sets, folds or
@@ -127,7 +146,9 @@ class LanguagePairDisplay:
         )
         return display.plot(ax, image_kwargs=image_kwargs)
 
-    def plot(self, ax=None, *, image_kwargs=None):
+    def plot(
+        self, ax: "Axes | None" = None, *, image_kwargs: dict[str, Any] | None = None
+    ) -> "LanguagePairDisplay":
         """Draw the display.
 
         Parameters

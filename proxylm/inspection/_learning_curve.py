@@ -1,6 +1,9 @@
 """The error against the number of training records."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import pandas as pd
 
 from proxylm.inspection._style import (
     BLUE,
@@ -10,6 +13,9 @@ from proxylm.inspection._style import (
     new_axes,
     resolve_model,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BASELINE_STYLES = ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (2, 2)))
 
@@ -74,15 +80,23 @@ class LearningCurveDisplay:
     'Training records'
     """
 
-    def __init__(self, *, curve, name=None, metric=None):
+    def __init__(
+        self, *, curve: pd.DataFrame, name: str | None = None, metric: str | None = None
+    ) -> None:
         self.curve = curve
         self.name = name
         self.metric = metric
 
     @classmethod
     def from_evaluation(
-        cls, evaluation, *, model=None, ax=None, baselines=True, line_kwargs=None
-    ):
+        cls,
+        evaluation: Any,
+        *,
+        model: str | None = None,
+        ax: "Axes | None" = None,
+        baselines: bool = True,
+        line_kwargs: dict[str, Any] | None = None,
+    ) -> "LearningCurveDisplay":
         """Plot the learning curve of an evaluation.
 
         Parameters
@@ -118,7 +132,9 @@ class LearningCurveDisplay:
         display = cls(curve=curve, name=model, metric=evaluation.metric)
         return display.plot(ax, line_kwargs=line_kwargs)
 
-    def plot(self, ax=None, *, line_kwargs=None):
+    def plot(
+        self, ax: "Axes | None" = None, *, line_kwargs: dict[str, Any] | None = None
+    ) -> "LearningCurveDisplay":
         """Draw the display.
 
         Parameters

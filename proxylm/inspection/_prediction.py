@@ -1,6 +1,9 @@
 """Predicted against true scores."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from proxylm.inspection._style import (
     BLUE,
@@ -16,6 +19,9 @@ from proxylm.inspection._style import (
     short_number,
     summary_at_largest_size,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SIDES = {
     "source": ("source language left out", BLUE),
@@ -94,15 +100,15 @@ class PredictionDisplay:
     def __init__(
         self,
         *,
-        truth,
-        prediction,
-        side=None,
-        rmse=None,
-        spearman=None,
-        n_languages=None,
-        name=None,
-        metric=None,
-    ):
+        truth: ArrayLike,
+        prediction: ArrayLike,
+        side: ArrayLike | None = None,
+        rmse: float | None = None,
+        spearman: float | None = None,
+        n_languages: int | None = None,
+        name: str | None = None,
+        metric: str | None = None,
+    ) -> None:
         self.truth = truth
         self.prediction = prediction
         self.side = side
@@ -114,8 +120,14 @@ class PredictionDisplay:
 
     @classmethod
     def from_evaluation(
-        cls, evaluation, *, model=None, ax=None, scatter_kwargs=None, line_kwargs=None
-    ):
+        cls,
+        evaluation: Any,
+        *,
+        model: str | None = None,
+        ax: "Axes | None" = None,
+        scatter_kwargs: dict[str, Any] | None = None,
+        line_kwargs: dict[str, Any] | None = None,
+    ) -> "PredictionDisplay":
         """Plot the predictions of an evaluation.
 
         Where several sizes of the training set were tried, the largest is shown.
@@ -156,7 +168,13 @@ class PredictionDisplay:
         )
         return display.plot(ax, scatter_kwargs=scatter_kwargs, line_kwargs=line_kwargs)
 
-    def plot(self, ax=None, *, scatter_kwargs=None, line_kwargs=None):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        scatter_kwargs: dict[str, Any] | None = None,
+        line_kwargs: dict[str, Any] | None = None,
+    ) -> "PredictionDisplay":
         """Draw the display.
 
         Predictions far beyond every true score are drawn at the edge and counted in

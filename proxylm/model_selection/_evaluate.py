@@ -3,17 +3,20 @@
 import copy
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import sklearn
 from joblib import Parallel, delayed
-from sklearn.base import clone
-from sklearn.utils import get_tags
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from proxylm._files import write_whole
@@ -54,19 +57,19 @@ class Task:
 
 
 def evaluate(
-    estimator,
-    records,
-    cv="lolo",
+    estimator: BaseEstimator,
+    records: Bunch,
+    cv: Any = "lolo",
     *,
-    groups=None,
-    seeds=(42,),
-    train_sizes=None,
-    baselines=True,
-    n_jobs=None,
-    checkpoint=None,
-    progress=False,
-    name=None,
-):
+    groups: ArrayLike | None = None,
+    seeds: Iterable[int] | int = (42,),
+    train_sizes: Iterable[float] | None = None,
+    baselines: bool = True,
+    n_jobs: int | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool = False,
+    name: str | None = None,
+) -> Evaluation:
     """Train and test an estimator on records, fold by fold.
 
     Parameters
@@ -84,7 +87,7 @@ def evaluate(
     groups : array-like of shape (n_records,) or (n_records, 2), default=None
         Groups for the splitter. By default those that it asks for: languages,
         data-set labels or strata.
-    seeds : iterable of int, default=(42,)
+    seeds : int or iterable of int, default=(42,)
         The whole is repeated for each seed, which becomes the `random_state` of the
         splitter and of the estimator and its parts.
     train_sizes : iterable of float, default=None
@@ -111,6 +114,8 @@ def evaluate(
     ------
     ValueError
         If the protocol is unknown or does not suit the records.
+    TypeError
+        If the estimator, the records or the splitter are none.
 
     Examples
     --------

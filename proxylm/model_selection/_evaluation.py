@@ -1,6 +1,9 @@
 """Evaluation, the result of evaluate()."""
 
 import json
+import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +44,14 @@ class Evaluation:
     proxylm.evaluate : Makes it.
     """
 
-    def __init__(self, predictions, *, name, metric=None, signature=None):
+    def __init__(
+        self,
+        predictions: pd.DataFrame,
+        *,
+        name: str,
+        metric: str | None = None,
+        signature: Mapping[str, Any] | None = None,
+    ) -> None:
         self.predictions = predictions
         self.name = name
         self.metric = metric
@@ -55,7 +65,7 @@ class Evaluation:
         )
 
     @property
-    def signature_line(self):
+    def signature_line(self) -> str:
         """The signature in one line, as sacrebleu writes its own."""
         short = {
             "data": self.signature.get("data"),
@@ -68,7 +78,7 @@ class Evaluation:
         }
         return "|".join(f"{key}:{value}" for key, value in short.items())
 
-    def summary(self):
+    def summary(self) -> pd.DataFrame:
         """Return scores of the estimator and the baselines.
 
         Where a language is left out, each score is computed per language and side,
@@ -128,7 +138,7 @@ class Evaluation:
             )
         return pd.DataFrame(rows)
 
-    def by_language(self, model=None):
+    def by_language(self, model: str | None = None) -> pd.DataFrame:
         """Return the error of each left-out language, as source and as target.
 
         Parameters
@@ -164,7 +174,7 @@ class Evaluation:
         table["n"] = part.groupby("language").size().div(n_seeds).astype(int)
         return table
 
-    def learning_curve(self):
+    def learning_curve(self) -> pd.DataFrame:
         """Return the error against the number of training records.
 
         Returns
@@ -191,7 +201,7 @@ class Evaluation:
             )
         return pd.DataFrame(rows)
 
-    def to_csv(self, path):
+    def to_csv(self, path: str | os.PathLike) -> None:
         """Write the predictions; the first line is the signature behind a ``#``."""
         header = json.dumps(self._metadata())
         with write_whole(path) as temporary:
@@ -199,7 +209,7 @@ class Evaluation:
                 file.write(f"# {header}\n")
                 self.predictions.to_csv(file, index=False)
 
-    def to_parquet(self, path):
+    def to_parquet(self, path: str | os.PathLike) -> None:
         """Write the predictions; the signature stands in the file's metadata."""
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -211,7 +221,7 @@ class Evaluation:
             pq.write_table(table, temporary)
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | os.PathLike) -> "Evaluation":
         """Read what `to_csv` or `to_parquet` wrote.
 
         Parameters
