@@ -3,9 +3,9 @@ How good is a new model on tasks that it never ran?
 ===================================================
 
 Six models were run on all translation tasks of NusaTranslation, then a seventh comes.
-Run it on a few tasks, and predict the others from what the six models did: **after four
-runs of a fine-tuned NLLB, its other 220 scores are predicted within three points of
-spBLEU**, closer than by a line on the best of the six. NLPerf (arXiv:2005.00870) and
+Run it on a few tasks, and predict the others from what the six models did: **after
+eight runs of a fine-tuned NLLB its 216 other scores are predicted with 30% less error**
+than by a line on the best of the six. NLPerf (arXiv:2005.00870) and
 collaborative performance prediction (arXiv:2407.01300) ask the same question.
 """
 
@@ -21,7 +21,9 @@ import pandas as pd
 from proxylm import fetch_nusa
 from proxylm.records import wide_to_long
 
-models = "trfm small100_noft small100_ft m2m100_noft m2m100_ft nllb_noft nllb_ft".split()
+models = (
+    "trfm small100_noft small100_ft m2m100_noft m2m100_ft nllb_noft nllb_ft".split()
+)
 columns = [f"{model}_spBLEU_mean" for model in models]
 frame = fetch_nusa().frame
 frame = frame.assign(size=frame["dataset_size"].astype(str) + " sentences")
@@ -83,28 +85,48 @@ def predict_new_model(new, n, seed):
 # %%
 # How many runs are enough?
 # -------------------------
-# Each number of runs is tried with ten orders of the tasks.
+# Each number of runs is tried with five orders of the tasks.
 runs = [3, 4, 6, 8, 12, 16, 32, 64]
-curve = pd.DataFrame([predict_new_model("nllb_ft", n, i) for n in runs for i in range(10)])
+curve = pd.DataFrame(
+    [predict_new_model("nllb_ft", n, seed) for n in runs for seed in range(5)]
+)
 curve = curve.drop(columns="model").groupby("n").mean()
 curve.round(2)
 
 # %%
 import matplotlib.pyplot as plt
 
-colours = {"factorization": "#0072B2", "best line": "#D55E00", "moved mean": "0.5"}
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-for name, colour in colours.items():
-    axes[0].plot(curve.index, curve[name], "o-", color=colour)
-    axes[0].annotate(name, (64, curve[name].iloc[-1]), color=colour)
-axes[0].set(ylim=(0, 8))
-axes[1].plot(curve.index, curve["coverage"], "o-", color=colours["factorization"])
+figure, axes = plt.subplots(
+    1, 2, figsize=(9, 4), width_ratios=[3, 2], layout="constrained"
+)
+for name, colour, marker in [
+    ("moved mean", "0.5", "s"),
+    ("best line", "#D55E00", "D"),
+    ("factorization", "#0072B2", "o"),
+]:
+    axes[0].plot(curve.index, curve[name], marker=marker, color=colour, label=name)
+axes[0].set(ylim=(0, None), ylabel="RMSE of the other scores (spBLEU points)")
+axes[0].legend(frameon=False)
 axes[1].axhline(0.9, color="0.6", linewidth=1)
-axes[1].set(ylim=(0, 1))
+axes[1].plot(curve.index, curve["coverage"], "o-", color="#0072B2")
+axes[1].set(ylim=(0, 1), ylabel="Share of scores in their 90% intervals")
 for ax in axes:
     ax.set_xscale("log", base=2)
+    ax.set_xticks(runs, runs)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_xlabel("Known scores of the new model")
 plt.show()
 
 # %%
-everything = pd.DataFrame([predict_new_model(m, 8, i) for m in models for i in range(4)])
-everything.drop(columns="n").groupby("model").mean().round(2)
+# Every model in the place of the new one
+# ---------------------------------------
+# With eight runs each, the factorization is ahead for all models that were trained on
+# the task. The scores of models without fine-tuning (`noft`) don't depend on the size
+# of the training set, and a line on another one of them is as good or better. All
+# models share one noise: intervals are wide for NLLB, whose scores are smooth, and
+# narrow for models that are unlike the others, such as `trfm`, which alone was never
+# pre-trained.
+each = pd.DataFrame(
+    [predict_new_model(model, 8, seed) for model in models for seed in range(5)]
+)
+each.drop(columns="n").groupby("model").mean().sort_values("factorization").round(2)

@@ -451,6 +451,15 @@ def test_what_was_kept_is_not_fitted_again(capsys, config, here, monkeypatch):
     assert len(fits) == 4 + 3
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """Let programs heed Ctrl-C even where a shell that started the tests does not."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_ends_the_program(config, here):
     process = subprocess.Popen(
         [

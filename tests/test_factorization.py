@@ -158,7 +158,7 @@ def test_a_new_id_gets_the_bias_and_the_factors_that_its_features_imply():
 
 def test_features_of_ids_that_do_not_exist_are_refused():
     X, y = with_features()
-    for features in ({"source": ["size"]}, {"source_lang": ["sise"]}):
+    for features in ({"source": ["size"]}, {"source_lang": ["bulk"]}):
         with pytest.raises(ValueError, match="id_features expects"):
             MatrixFactorizationRegressor(id_features=features).fit(X, y)
 
