@@ -179,6 +179,16 @@ def test_a_language_with_itself_has_an_id_of_its_own():
     np.testing.assert_allclose(regressor.predict(X[~known]), 80, atol=1)
 
 
+def test_an_id_that_meets_itself_leaves_the_other_columns_alone():
+    rng = np.random.default_rng(0)
+    cells = [(m, s, t) for m in "xyz" for s in "abcde" for t in "abcde"]
+    X = pd.DataFrame(cells, columns=["model", "source_lang", "target_lang"])
+    y = X["model"].map({"x": 0.0, "y": 20.0, "z": 40.0}).to_numpy()
+    y = y + rng.normal(scale=0.3, size=len(y))
+    regressor = MatrixFactorizationRegressor(random_state=0).fit(X, y)
+    np.testing.assert_allclose(regressor.predict(X), y, atol=2)
+
+
 def test_rows_may_come_in_any_order():
     X, y, known = planted()
     X, y = X[known].reset_index(drop=True), y[known]

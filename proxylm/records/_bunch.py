@@ -172,9 +172,10 @@ def _is_numeric(column: pd.Series) -> bool:
     """Whether a column holds numbers, a minority of stray cells apart."""
     if pd.api.types.is_numeric_dtype(column):
         return bool(column.notna().any())
-    if not pd.api.types.is_string_dtype(column):
+    cells = column.dropna()
+    if not pd.api.types.is_string_dtype(cells):
         return False
-    cells = column.dropna().astype(object)
+    cells = cells.astype(object)
     number = pd.to_numeric(cells, errors="coerce").notna()
     number |= cells.astype(str).str.fullmatch(_FOREIGN_NUMBER)
     return 2 * int(number.sum()) > len(cells)

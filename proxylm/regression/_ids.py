@@ -59,7 +59,8 @@ class IdCoder:
             [pd.Index(self.labels[name]).get_indexer(table[name]) for name in table]
         )
         if self.has_self:
-            codes[_meets_itself(table)] = np.array(self.n_codes) - 1
+            own = np.broadcast_to(np.array(self.n_codes) - 1, codes.shape)
+            codes = np.where(_meets_itself(table), own, codes)
         return codes
 
     def _table(self, X):
@@ -74,10 +75,12 @@ def _order(label):
 
 
 def _meets_itself(table):
-    """Say which rows have one id in two columns."""
+    """Say which cells of the table have an id that stands in another column too."""
     columns = [table[name].to_numpy() for name in table]
-    same = np.zeros(len(table), dtype=bool)
+    meets = np.zeros(table.shape, dtype=bool)
     for i, left in enumerate(columns):
-        for right in columns[i + 1 :]:
-            same |= (left == right) & pd.notna(left)
-    return same
+        for j in range(i + 1, len(columns)):
+            same = (left == columns[j]) & pd.notna(left)
+            meets[:, i] |= same
+            meets[:, j] |= same
+    return meets
