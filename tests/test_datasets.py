@@ -66,7 +66,10 @@ def published_source(records_home):
 
 def raw_table(folder, name):
     """The file with the two spellings unified, apart from the code under test."""
-    frame = pd.read_csv(folder / f"{name}_experiments.csv")
+    frame = pd.read_csv(folder / f"{name}_experiments.csv", dtype=str)
+    text = ["source_lang", "target_lang", "train_dataset", "test_dataset"]
+    for column in frame.columns.difference(text):
+        frame[column] = frame[column].map(float)  # to the last digit
     return frame.rename(
         columns=lambda c: c.replace("comet_score", "comet").replace(
             "directional_", "direction_"

@@ -142,7 +142,14 @@ def evaluate(
     tasks = list(_tasks(records, X, splitter, groups, seeds, sizes))
     jobs = (
         delayed(_run_task)(
-            index, task, _with_seed(estimator, task.seed), X, records, functions, folder
+            index,
+            task,
+            _with_seed(estimator, task.seed),
+            X,
+            records.target,
+            records.data,
+            functions,
+            folder,
         )
         for index, task in enumerate(tasks)
     )
@@ -300,19 +307,23 @@ def _tasks(records, X, splitter, groups, seeds, sizes):
                 yield task
 
 
-def _run_task(index, task, estimator, X, records, functions, folder):
-    """Fit and predict, or read what an interrupted run has kept."""
+def _run_task(index, task, estimator, X, scores, data, functions, folder):
+    """Fit and predict, or read what an interrupted run has kept.
+
+    Baselines are handed `data`, which has the proxies and languages. Workers get no
+    Bunch, of which dask makes a plain dict, and not the rest of the table.
+    """
     path = None if folder is None else folder / task.filename
     test = task.test
     if path is not None:
         kept = _read_kept(path, (1 + len(functions), len(test)))
         if kept is not None:
             return index, kept
-    y = records.target.iloc[task.train]
+    y = scores.iloc[task.train]
     estimator.fit(X.iloc[task.train], y)
     rows = [estimator.predict(X.iloc[test])]
     for function in functions.values():
-        rows.append(function(records.data.iloc[task.train], y, records.data.iloc[test]))
+        rows.append(function(data.iloc[task.train], y, data.iloc[test]))
     predictions = np.vstack([np.asarray(row, dtype=float).reshape(-1) for row in rows])
     if path is not None:
         with write_whole(path) as temporary:
