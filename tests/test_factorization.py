@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 
@@ -16,6 +17,7 @@ from proxylm import (
     fetch_slot,
     load_published,
 )
+from proxylm.regression._bayes import fit_bayes
 from proxylm.regression._cold_start import fit_cold_start, leave_out_folds
 
 
@@ -71,6 +73,52 @@ def test_superfluous_components_vanish():
     regressor.set_params(random_state=0).fit(X[known], y[known])
     scale = regressor.factors_["model"].std(0) * regressor.factors_["task"].std(0)
     assert (scale > 0.05 * scale.max()).sum() == 2
+
+
+@pytest.mark.parametrize("n_components", [5, 20])
+def test_a_sparse_table_keeps_its_components_among_many(n_components):
+    """Eight records an id; all variances of many components are first taken for noise."""
+    X, y, known = planted(100, 100, rank=1, noise=1.0, share=0.08)
+    regressor = MatrixFactorizationRegressor(n_components, random_state=0)
+    regressor.fit(X[known], y[known])
+    error = rmse(regressor.predict(X[~known]), y[~known])
+    additive = regressor.set_params(n_components=0).fit(X[known], y[known])
+    assert error < 0.6 * rmse(additive.predict(X[~known]), y[~known])
+
+
+def fit_planted(n_components, max_iter, tol=0.0):
+    """Return the model of the Bayesian solver, and its records."""
+    X, y, known = planted(20, 15, rank=1, noise=1.0)
+    ids = np.column_stack([pd.factorize(X[name])[0] for name in X])[known]
+    y = (y[known] - y[known].mean()) / y[known].std()
+    Z = np.random.default_rng(0).normal(size=(len(y), 2))
+    model = fit_bayes(
+        ids,
+        Z,
+        y,
+        np.ones(len(y)),
+        [np.empty((20, 0)), np.empty((15, 0))],
+        n_components=n_components,
+        max_iter=max_iter,
+        tol=tol,
+        rng=np.random.RandomState(0),
+    )
+    return model, ids, Z, y
+
+
+def test_the_bound_rises_with_every_sweep():
+    bounds = [fit_planted(3, sweeps)[0].bound for sweeps in range(1, 25)]
+    assert np.diff(bounds).min() > -0.01  # the hyperpriors are not in it
+
+
+def test_the_bound_without_components_is_the_evidence():
+    model, ids, Z, y = fit_planted(0, 500, tol=1e-12)
+    same = ids[:, None] == ids
+    spread = 1e6 + (Z * model.coef_variances) @ Z.T + same @ model.bias_variances
+    spread += model.noise_variance * np.eye(len(y))
+    evidence = multivariate_normal(np.zeros(len(y)), spread).logpdf(y)
+    constant = len(y) / 2 * np.log(2 * np.pi)
+    assert model.bound == pytest.approx(evidence + constant, abs=0.01)
 
 
 def test_without_components_it_is_additive():

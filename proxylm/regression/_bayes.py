@@ -1,14 +1,26 @@
 """Variational Bayes for factorization with biases and side features."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from proxylm.regression._als import fit_als
+
 # Hyperpriors that only keep precisions finite.
 SHAPE, RATE = 1e-3, 1e-3
 PRECISIONS = (1e-6, 1e8)
+START_NOISE = 10.0
+# One start has random factors, and few: the variances of many would at first be
+# taken for noise, in which all of them vanish. The other has those of least squares.
+FEW_COMPONENTS = 5
+START_ALPHAS = {"alpha_bias": 0.1, "alpha_coef": 0.1}
+START_ALPHA_FACTOR = 0.3  # times the root of the number of components
+START_SWEEPS = 30
+# A component that explains less of the variance of the scores has vanished.
+VANISHED = 1e-8
 
 
 @dataclass
@@ -26,6 +38,8 @@ class BayesFactorModel:
     factor_covariances : list of ndarray of shape (n_ids, n_components, n_components)
     noise_variance : float
         Of a record of weight one.
+    coef_variances : ndarray of shape (p,)
+        Prior variances of the coefficients.
     bias_variances : ndarray of shape (n_columns,)
         Prior variances of the biases around what the features of the ids imply.
     component_variances : ndarray of shape (n_columns, n_components)
@@ -35,6 +49,8 @@ class BayesFactorModel:
     n_iter : int
     change : float
         Last relative change of the fitted values.
+    bound : float
+        Lower bound of the log evidence, up to a constant.
     """
 
     weights: np.ndarray
@@ -42,11 +58,13 @@ class BayesFactorModel:
     factors: list
     factor_covariances: list
     noise_variance: float
+    coef_variances: np.ndarray
     bias_variances: np.ndarray
     component_variances: np.ndarray
     implied: list
     n_iter: int
     change: float
+    bound: float
 
     @property
     def coef(self):
@@ -129,6 +147,46 @@ def _ridge(features, values):
     return np.linalg.solve(gram, features.T @ values)
 
 
+class _Problem(NamedTuple):
+    """What stays the same over the sweeps."""
+
+    ids: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+    features: list[np.ndarray]
+    design: np.ndarray
+    weighted: np.ndarray  # the design with weights
+    gram: np.ndarray
+    groups: np.ndarray  # which precision a coefficient has
+    pooled: list[csr_array]  # per column the (n_ids, n_samples) matrix of weights
+
+
+def _problem(ids, Z, y, weights, features):
+    """Return the problem of records; arrays as `fit_bayes` takes them."""
+    n_samples, p = Z.shape
+    n_ids = [len(block) for block in features]
+    design = _design(ids, Z, n_ids)
+    weighted = design * weights[:, None]
+    # Each coefficient, and the biases of each id column, have a precision.
+    groups = [[0], np.arange(1, p + 1)]
+    groups += [np.full(n, p + 1 + k) for k, n in enumerate(n_ids)]
+    pooled = [
+        csr_array((weights, (column, np.arange(n_samples))), shape=(n, n_samples))
+        for column, n in zip(ids.T, n_ids, strict=True)
+    ]
+    return _Problem(
+        ids,
+        y,
+        weights,
+        features,
+        design,
+        weighted,
+        weighted.T @ design,
+        np.concatenate(groups).astype(int),
+        pooled,
+    )
+
+
 def fit_bayes(ids, Z, y, weights, features, *, n_components, max_iter, tol, rng):
     """Fit the factorization by mean-field variational inference.
 
@@ -136,7 +194,8 @@ def fit_bayes(ids, Z, y, weights, features, *, n_components, max_iter, tol, rng)
     the factors of each id one of their own. Precisions of each coefficient, of the
     biases of each id column, of each component of its factors and of the noise are
     learned, so superfluous components shrink to zero (automatic relevance
-    determination).
+    determination). Of two starts the one is kept that ends with the higher bound of
+    the evidence.
 
     Parameters
     ----------
@@ -167,44 +226,55 @@ def fit_bayes(ids, Z, y, weights, features, *, n_components, max_iter, tol, rng)
        prediction". KDD Cup and Workshop.
     .. [2] MacKay (1995). "Probable networks and plausible predictions".
     """
-    n_samples, p = Z.shape
+    problem = _problem(ids, Z, y, weights, features)
+    if len(features) < 2:
+        n_components = 0
+    few = min(n_components, FEW_COMPONENTS)
+    starts = [[rng.normal(scale=0.3, size=(len(block), few)) for block in features]]
+    if n_components:
+        least_squares, _ = fit_als(
+            ids,
+            Z,
+            y,
+            weights,
+            n_components=n_components,
+            alpha_factor=START_ALPHA_FACTOR * np.sqrt(n_components),
+            max_iter=START_SWEEPS,
+            tol=1e-3,
+            random_state=rng,
+            n_ids=[len(block) for block in features],
+            **START_ALPHAS,
+        )
+        starts.append(least_squares.factors)
+    models = [_fit_from(start, problem, max_iter, tol) for start in starts]
+    model = max(models, key=lambda model: model.bound)
+    return _padded(model, n_components)
+
+
+def _fit_from(factors, problem, max_iter, tol):
+    """Sweep from given factors until the fitted values stand still."""
+    ids, y, weights, features, design, weighted, gram, groups, pooled = problem
     n_ids = [len(block) for block in features]
-    n_columns = len(n_ids)
-    design = _design(ids, Z, n_ids)
-    weighted = design * weights[:, None]
-    gram = weighted.T @ design
-    # Each coefficient, and the biases of each id column, have a precision.
-    groups = np.concatenate(
-        [[0], np.arange(1, p + 1)]
-        + [np.full(n, p + 1 + k) for k, n in enumerate(n_ids)]
-    ).astype(int)
+    n_columns, n_components = len(n_ids), factors[0].shape[1] if factors else 0
     counts = np.bincount(groups)
     precisions = np.ones(len(counts))
     precisions[0] = PRECISIONS[0]
-    pooled = [
-        csr_array((weights, (column, np.arange(n_samples))), shape=(n, n_samples))
-        for column, n in zip(ids.T, n_ids, strict=True)
-    ]
     implied = [
         (np.zeros(block.shape[1]), np.zeros((block.shape[1], n_components)))
         for block in features
     ]
-    ends = np.cumsum([1 + p, *n_ids])
+    ends = np.cumsum([len(groups) - sum(n_ids), *n_ids])
     centre = np.zeros(len(groups))  # prior mean of the linear part
-    factors = [rng.normal(scale=0.3, size=(n, n_components)) for n in n_ids]
     covariances = [np.tile(0.1 * np.eye(n_components), (n, 1, 1)) for n in n_ids]
     component_precisions = np.ones((n_columns, n_components))
-    noise = 10.0
+    noise = START_NOISE
     total_weight = weights.sum()
-    fitted = np.zeros(n_samples)
+    fitted = np.zeros(len(y))
     interactions = _interactions([v[i] for v, i in zip(factors, ids.T, strict=True)])
-    factorized = n_columns > 1 and n_components > 0
-    n_iter = 0
-    for _ in range(max_iter):
-        covariance = np.linalg.inv(noise * gram + np.diag(precisions[groups]))
-        moments = (
-            noise * (weighted.T @ (y - interactions)) + precisions[groups] * centre
-        )
+    for n_iter in range(1, max_iter + 1):
+        prior = precisions[groups]
+        covariance = np.linalg.inv(noise * gram + np.diag(prior))
+        moments = noise * (weighted.T @ (y - interactions)) + prior * centre
         coefficients = covariance @ moments
         linear = design @ coefficients
         linear_variance = np.einsum("ij,ij->i", design @ covariance, design)
@@ -216,8 +286,16 @@ def fit_bayes(ids, Z, y, weights, features, *, n_components, max_iter, tol, rng)
         deviations = (coefficients - centre) ** 2 + np.diag(covariance)
         squares = np.bincount(groups, deviations)
         precisions[1:] = _precision(squares[1:], counts[1:])
+        divergence = _divergence(covariance, deviations, precisions[groups])
         interaction_variance = 0.0
-        if factorized:
+        if n_components:
+            kept = _alive(factors)
+            if not kept.all():
+                n_components = kept.sum()
+                factors = [each[:, kept] for each in factors]
+                covariances = [each[:, kept][:, :, kept] for each in covariances]
+                component_precisions = component_precisions[:, kept]
+                implied = [(slopes, each[:, kept]) for slopes, each in implied]
             for k in range(n_columns):
                 _update_factors(
                     k,
@@ -235,16 +313,20 @@ def fit_bayes(ids, Z, y, weights, features, *, n_components, max_iter, tol, rng)
                 squares = (factors[k] - features[k] @ loadings) ** 2
                 squares = squares + np.einsum("mii->mi", covariances[k])
                 component_precisions[k] = _precision(squares.sum(axis=0), n_ids[k])
+                divergence += _divergence(
+                    covariances[k], squares, component_precisions[k]
+                )
             rows = [
                 (mean[codes], spread[codes])
                 for mean, spread, codes in zip(factors, covariances, ids.T, strict=True)
             ]
             interactions = _interactions([mean for mean, _ in rows])
             interaction_variance = _interaction_variances(rows)
-        n_iter += 1
         previous, fitted = fitted, linear + interactions
         expected = (y - fitted) ** 2 + linear_variance + interaction_variance
-        noise = _precision(weights @ expected, total_weight)
+        squares = weights @ expected
+        noise = _precision(squares, total_weight)
+        bound = (total_weight * np.log(noise) - noise * squares) / 2 - divergence
         moved = np.average((fitted - previous) ** 2, weights=weights)
         change = np.sqrt(moved / max(np.average(fitted**2, weights=weights), 1e-12))
         if change < tol:
@@ -255,12 +337,47 @@ def fit_bayes(ids, Z, y, weights, features, *, n_components, max_iter, tol, rng)
         factors,
         covariances,
         1 / noise,
-        1 / precisions[p + 1 :],
+        1 / precisions[1 : len(counts) - n_columns],
+        1 / precisions[len(counts) - n_columns :],
         1 / component_precisions,
         implied,
         n_iter,
         change,
+        float(bound),
     )
+
+
+def _alive(factors):
+    """Say which components explain anything."""
+    sizes = [np.mean(each**2, axis=0) for each in factors]
+    return sum(a * b for a, b in combinations(sizes, 2)) > VANISHED
+
+
+def _padded(model, n_components):
+    """Give vanished components back to a model, as zeros."""
+    lost = n_components - model.component_variances.shape[1]
+    return replace(
+        model,
+        factors=[np.pad(each, ((0, 0), (0, lost))) for each in model.factors],
+        factor_covariances=[
+            np.pad(each, ((0, 0), (0, lost), (0, lost)))
+            for each in model.factor_covariances
+        ],
+        component_variances=np.pad(model.component_variances, ((0, 0), (0, lost))),
+        implied=[
+            (slopes, np.pad(loadings, ((0, 0), (0, lost))))
+            for slopes, loadings in model.implied
+        ],
+    )
+
+
+def _divergence(covariances, squares, precisions):
+    """Return the sum of divergences of normal posteriors from their priors.
+
+    `squares` are the expected squares around the prior means.
+    """
+    value = np.sum(precisions * squares - np.log(precisions) - 1)
+    return 0.5 * (value - np.linalg.slogdet(covariances)[1].sum())
 
 
 def _update_factors(
