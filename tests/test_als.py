@@ -395,3 +395,31 @@ def test_more_components_than_ids_and_large_tables_are_fitted(monkeypatch):
     )
     assert len(objectives) <= 50
     assert np.sqrt(np.mean((model.predict(ids, Z) - truth) ** 2)) < 0.5
+
+
+@pytest.mark.parametrize("n_ids", [(12, 15), (8, 9, 4)])
+def test_a_penalty_per_record_counts_the_weights_of_an_id(linear_solver, n_ids):
+    ids, Z, _, y = planted(250, n_ids, 3, noise=1.0)
+    weights = np.random.default_rng(4).uniform(0.2, 3, 250)
+    model, objectives = fit_als(
+        ids,
+        Z,
+        y,
+        weights,
+        n_components=4,
+        per_record=True,
+        max_iter=60,
+        tol=0.0,
+        random_state=0,
+        alpha_bias=0.01,
+        alpha_factor=0.05,
+        alpha_coef=0.02,
+    )
+    expected = np.sum(weights * (y - model.predict(ids, Z)) ** 2)
+    expected += 0.02 * weights.sum() * np.sum(model.coef**2)
+    for codes, bias, factors in zip(ids.T, model.biases, model.factors, strict=True):
+        totals = np.bincount(codes, weights)
+        expected += 0.01 * totals @ bias**2
+        expected += 0.05 * totals @ np.sum(factors**2, axis=1)
+    assert_allclose(objectives[-1], expected, rtol=1e-9)
+    assert np.all(np.diff(objectives) <= 1e-10 * objectives[0])

@@ -77,7 +77,7 @@ def test_superfluous_components_vanish():
 
 @pytest.mark.parametrize("n_components", [5, 20])
 def test_a_sparse_table_keeps_its_components_among_many(n_components):
-    """Eight records an id; all variances of many components are first taken for noise."""
+    """Eight records an id: many components are at first all variance."""
     X, y, known = planted(100, 100, rank=1, noise=1.0, share=0.08)
     regressor = MatrixFactorizationRegressor(n_components, random_state=0)
     regressor.fit(X[known], y[known])

@@ -35,7 +35,8 @@ class _Problem(NamedTuple):
     columns: list[Segments]
     seen: list[np.ndarray]  # per column the ids whose rows have any weight
     weights: np.ndarray | None
-    penalties: list[np.ndarray]  # of [intercept, coef], and [factors, bias] per column
+    # Of [intercept, coef], and of [factors, bias] per column, for each id or for all.
+    penalties: list[np.ndarray]
 
 
 def _times(values, weights):
@@ -57,16 +58,17 @@ class _LinearPart:
     of each id column; `bounds` says where each of them starts.
     """
 
-    def __init__(self, columns, Z, weights, alpha_coef, alpha_bias):
+    def __init__(self, columns, Z, weights, alpha_coef, alphas_bias):
         self.columns = columns
         self.weights = weights
         self.dense = np.column_stack([np.ones(len(Z)), Z])
         self.bounds = np.cumsum(
             [0, self.dense.shape[1], *(column.n_ids for column in columns)]
         )
-        self.penalty = np.full(self.bounds[-1], float(alpha_bias))
-        self.penalty[: self.bounds[1]] = alpha_coef
+        self.penalty = np.full(self.bounds[-1], float(alpha_coef))
         self.penalty[0] = 0.0
+        for pair, alpha in zip(pairwise(self.bounds[1:]), alphas_bias, strict=True):
+            self.penalty[slice(*pair)] = alpha
         self.is_dense = self.bounds[-1] <= DENSE_COEFFICIENTS
         matrix = self._normal_matrix() if self.is_dense else self._preconditioner()
         self.cholesky = cho_factor(matrix, overwrite_a=True, check_finite=False)
@@ -323,7 +325,8 @@ def _alternate(problem, linear, residual, n_components, max_iter, tol, rng):
             others = _other_factors(columns, states, k)
             column.ridge_step(others, states[k], residual, weights, penalties[k + 1])
         linear.step(head, states, residual, cg_tol)
-        _lower_penalty(problem, states)
+        if penalties[-1].ndim == 1:
+            _lower_penalty(problem, states)
         if sweep > 0:  # the first one leads away from a random start
             _extrapolate(coefficients, before, residual, residual_before, problem)
         objectives.append(objective())
@@ -342,6 +345,7 @@ def fit_als(
     alpha_bias,
     alpha_factor,
     alpha_coef,
+    per_record=False,
     max_iter,
     tol,
     random_state=None,
@@ -364,6 +368,9 @@ def fit_als(
         regression on features and ids, and there is nothing to alternate.
     alpha_bias, alpha_factor, alpha_coef : float
         Penalties; `alpha_factor` is positive.
+    per_record : bool, default=False
+        Whether a penalty counts once for each record of the id, and those of the
+        coefficients once for each record, as in gradient descent and in [4]_.
     max_iter : int
         Greatest number of sweeps over all blocks.
     tol : float
@@ -412,6 +419,9 @@ def fit_als(
     .. [3] Rajih, Comon & Harshman (2008). Enhanced line search: a novel method to
        accelerate PARAFAC. SIAM J. Matrix Anal. Appl. 30(3).
        https://hal.science/hal-00327595
+    .. [4] Zhou, Wilkinson, Schreiber & Pan (2008). Large-scale parallel collaborative
+       filtering for the Netflix prize. AAIM.
+       https://doi.org/10.1007/978-3-540-68880-8_32
     """
     rng = check_random_state(random_state)
     if ids.shape[1] < 2:
@@ -426,11 +436,17 @@ def fit_als(
     columns = [
         Segments(codes, size, n_jobs) for codes, size in zip(ids.T, n_ids, strict=True)
     ]
+    totals = [_totals(column, weights) for column in columns]
     penalty = np.append(np.full(n_components, float(alpha_factor)), alpha_bias)
+    penalties = [penalty] * len(columns)
+    if per_record:
+        alpha_coef = alpha_coef * (len(y) if weights is None else weights.sum())
+        penalties = [each[:, None] * penalty for each in totals]
     with threadpool_limits(1, "blas") if len(y) >= LARGE_ROWS else nullcontext():
-        linear = _LinearPart(columns, Z, weights, alpha_coef, alpha_bias)
-        penalties = [linear.penalty[: linear.bounds[1]], *(penalty for _ in columns)]
-        seen = [_totals(column, weights) > 0 for column in columns]
+        alphas_bias = [each[..., -1] for each in penalties]
+        linear = _LinearPart(columns, Z, weights, alpha_coef, alphas_bias)
+        penalties = [linear.penalty[: linear.bounds[1]], *penalties]
+        seen = [each > 0 for each in totals]
         problem = _Problem(columns, seen, weights, penalties)
         head, states, objectives = _alternate(
             problem, linear, residual, n_components, max_iter, tol, rng

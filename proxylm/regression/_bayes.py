@@ -271,7 +271,8 @@ def _fit_from(factors, problem, max_iter, tol):
     total_weight = weights.sum()
     fitted = np.zeros(len(y))
     interactions = _interactions([v[i] for v, i in zip(factors, ids.T, strict=True)])
-    for n_iter in range(1, max_iter + 1):
+    n_iter = 0
+    for _ in range(max_iter):
         prior = precisions[groups]
         covariance = np.linalg.inv(noise * gram + np.diag(prior))
         moments = noise * (weighted.T @ (y - interactions)) + prior * centre
@@ -322,6 +323,7 @@ def _fit_from(factors, problem, max_iter, tol):
             ]
             interactions = _interactions([mean for mean, _ in rows])
             interaction_variance = _interaction_variances(rows)
+        n_iter += 1
         previous, fitted = fitted, linear + interactions
         expected = (y - fitted) ** 2 + linear_variance + interaction_variance
         squares = weights @ expected

@@ -76,6 +76,10 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     alpha_bias, alpha_factor, alpha_coef : float, default=1.0
         Penalties of ``solver="als"`` on squared biases, factors and coefficients of
         standardised features, for scores of unit variance.
+    alpha_per : {"id", "record"}, default="id"
+        What a penalty of ``solver="als"`` counts for: once for each id, or once for
+        each record of it, which shrinks ids with few records no more than others
+        [4]_; that of a coefficient once, or once for each record.
     max_iter : int, default=300
         Largest number of sweeps.
     tol : float, default=1e-3
@@ -123,6 +127,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     .. [2] Rendle (2010). "Factorization machines". ICDM.
     .. [3] Lim and Teh (2007). "Variational Bayesian approach to movie rating
        prediction". KDD Cup and Workshop.
+    .. [4] Zhou, Wilkinson, Schreiber and Pan (2008). "Large-scale parallel
+       collaborative filtering for the Netflix prize". AAIM.
 
     Examples
     --------
@@ -148,6 +154,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         "alpha_bias": [Interval(Real, 0, None, closed="left")],
         "alpha_factor": [Interval(Real, 0, None, closed="neither")],
         "alpha_coef": [Interval(Real, 0, None, closed="left")],
+        "alpha_per": [StrOptions({"id", "record"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_jobs": [None, Integral],
@@ -164,6 +171,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         alpha_bias=1.0,
         alpha_factor=1.0,
         alpha_coef=1.0,
+        alpha_per="id",
         max_iter=300,
         tol=1e-3,
         n_jobs=None,
@@ -176,6 +184,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         self.alpha_bias = alpha_bias
         self.alpha_factor = alpha_factor
         self.alpha_coef = alpha_coef
+        self.alpha_per = alpha_per
         self.max_iter = max_iter
         self.tol = tol
         self.n_jobs = n_jobs
@@ -277,6 +286,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             alpha_bias=self.alpha_bias,
             alpha_factor=self.alpha_factor,
             alpha_coef=self.alpha_coef,
+            per_record=self.alpha_per == "record",
             max_iter=self.max_iter,
             tol=self.tol,
             random_state=self.random_state,

@@ -151,16 +151,16 @@ class Segments:
         residual : ndarray of shape (n_rows,)
             Target less the fit that includes H . values; kept so.
         weights : ndarray of shape (n_rows,) or None
-        penalty : ndarray of shape (n_columns,)
+        penalty : ndarray of shape (n_columns,) or (n_ids, n_columns)
             Added to the diagonal of the normal matrix.
         """
-        penalty = np.diag(np.maximum(penalty, LEAST_PENALTY))
+        penalty = np.broadcast_to(np.maximum(penalty, LEAST_PENALTY), values.shape)
 
         def step(batch):
             X, weighted = _regressors(batch, H, weights)
             target = residual[batch.rows][..., None] + X @ values[batch.ids][..., None]
             G = X.mT @ weighted
-            G += penalty
+            np.einsum("bii->bi", G)[:] += penalty[batch.ids]
             solution = np.linalg.solve(G, weighted.mT @ target)
             values[batch.ids] = solution[..., 0]
             target -= X @ solution
