@@ -619,15 +619,52 @@ def test_basic_poly_says_that_it_leaves_out_a_space(tmp_path, caplog):
     assert 'pipeline_type "basic" does not search' in caplog.text
 
 
-def test_factorization_says_that_it_leaves_out_rates_and_penalties(tmp_path, caplog):
-    content = {
-        "cv": 10,
-        "param_space": {"alpha": [0.001], "beta_w": [0.1]},
-        "fixed_param": {"lr_decay": 0.001, "iterations": 2000},
+# The original's own file.
+FACTORIZATION = {
+    "cv": 10,
+    "param_space": {
+        "alpha": [0.001, 0.01],
+        "beta_w": [0.1],
+        "beta_h": [0.1],
+        "beta_z": [0.01, 0.1],
+        "beta_s": [0.01],
+        "beta_t": [0.01],
+    },
+    "fixed_param": {"lr_decay": 0.001, "iterations": 2000},
+}
+
+
+def test_penalties_of_the_factorization_are_kept_and_rates_left_out(tmp_path, caplog):
+    (config,) = original(tmp_path, FACTORIZATION, regressor="mf", dataset_name="nusa")
+    built = config.regressor.build()
+    assert (built.regressor, built.search, built.cv) == ("mf", "grid", 10)
+    assert built.param_space == {"alpha_coef": [0.01, 0.1]}
+    assert built.regressor_params == {
+        "solver": "als",
+        "n_components": 20,
+        "alpha_per": "record",
+        "alpha_factor": 0.1,
+        "alpha_bias": 0.01,
+        "max_iter": 2000,
     }
-    (config,) = original(tmp_path, content, regressor="mf", dataset_name="nusa")
-    assert config.regressor.build().regressor == "mf"
-    assert "alpha, beta_w, lr_decay, iterations are left out" in caplog.text
+    (record,) = caplog.records
+    assert "no learning rate: alpha, lr_decay are left out." in record.getMessage()
+
+
+def test_a_factorization_without_lists_has_no_search(tmp_path, caplog):
+    content = {"fixed_param": {"beta_z": 0.5, "beta_s": 0.2, "beta_t": 0.2}}
+    (config,) = original(tmp_path, content, regressor="mf")
+    assert config.regressor.search is None
+    penalties = {k: v for k, v in config.regressor.params.items() if "alpha_" in k}
+    assert penalties == {
+        "alpha_per": "record",
+        "alpha_factor": 0.1,
+        "alpha_bias": 0.2,
+        "alpha_coef": 0.5,
+    }
+    assert not caplog.records
+    (config,) = original(tmp_path, regressor="mf")
+    assert config.regressor.params == {}
 
 
 def test_other_poly_searches_a_grid(tmp_path):
@@ -692,6 +729,15 @@ def test_bad_keys_and_values_of_the_original_are_explained(tmp_path, values, mes
         ("lgbm", GRID | {"param_space": {"leaves": [3]}}, "Got 'leaves'."),
         ("lgbm", GRID | {"fixed_param": {"max_bins": 3}}, "Did you mean 'max_bin'?"),
         ("mf", {"fixed_param": {"beta": 1}}, "Did you mean 'beta_z'?"),
+        (
+            "mf",
+            {"param_space": {"beta_w": [0.1, 0.2]}},
+            "expects beta_w and beta_h to be equal, as sources and targets have one "
+            "penalty here. Got [0.1, 0.2] and 0.1 (one that is left out has",
+        ),
+        ("mf", {"fixed_param": {"beta_z": -1}}, "beta_z expects a positive number."),
+        ("mf", {"fixed_param": {"beta_z": "x"}}, "beta_z expects a number. Got 'x'."),
+        ("mf", {"param_space": {"beta_z": 1}}, "param_space.beta_z expects a list"),
         ("poly", GRID, "Got 'hpm_search_mode'. Known are: cv, degree, param_space"),
         (
             "poly",

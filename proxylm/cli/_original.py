@@ -11,7 +11,14 @@ from typing import Any
 
 from proxylm.cli._files import read_json
 from proxylm.cli._space import parse_space
-from proxylm.cli._values import check_keys, check_text, look_up, resolve_path
+from proxylm.cli._values import (
+    as_list,
+    check_keys,
+    check_number,
+    check_text,
+    look_up,
+    resolve_path,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -44,17 +51,26 @@ MODES = {
 # Protocols whose records are not those of `dataset_name` alone.
 JOINED = {"cross_dataset": ["mt560", "nusa"]}
 SEARCH_MODES = {"bayes_search": "bayes", "grid_search": "grid"}
-# Penalties and rates of the original's gradient descent.
-FACTORIZATION_PARAMETERS = (
-    "alpha",
-    "beta_w",
-    "beta_h",
-    "beta_z",
-    "beta_s",
-    "beta_t",
-    "lr_decay",
-    "iterations",
-)
+# Parameters of mf with the original's defaults, and what they are here.
+FACTORIZATION_DEFAULTS = {
+    "beta_w": 0.1,
+    "beta_h": 0.1,
+    "beta_s": 0.01,
+    "beta_t": 0.01,
+    "beta_z": 0.01,
+    "iterations": 2000,
+}
+FACTORIZATION_PARAMETERS = {
+    "beta_w": "alpha_factor",
+    "beta_s": "alpha_bias",
+    "beta_z": "alpha_coef",
+    "iterations": "max_iter",
+}
+# Sources and targets have one penalty here.
+EQUAL_PARAMETERS = {"beta_w": "beta_h", "beta_s": "beta_t"}
+# The learning rate and its decay.
+GRADIENT_DESCENT = ("alpha", "lr_decay")
+FACTORIZATION = {"solver": "als", "n_components": 20, "alpha_per": "record"}
 POLY_PARAMETERS = {"poly_degree": "degree", "alpha": "alpha", "l1_ratio": "l1_ratio"}
 
 
@@ -91,21 +107,46 @@ def _poly(values: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _factorization(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Translate the JSON of mf, whose penalties are learned from the data here."""
+    """Translate the JSON of mf: the same penalties, minimised by least squares."""
     check_keys(values, ("cv", "param_space", "fixed_param"), where)
-    given = []
-    for section in ("param_space", "fixed_param"):
-        parameters = values.get(section) or {}
-        check_keys(parameters, FACTORIZATION_PARAMETERS, f"{where}: {section}")
-        given += parameters
-    if given:
+    known = (*FACTORIZATION_DEFAULTS, *GRADIENT_DESCENT)
+    fixed = values.get("fixed_param") or {}
+    check_keys(fixed, known, f"{where}: fixed_param")
+    space = values.get("param_space") or {}
+    check_keys(space, known, f"{where}: param_space")
+    space = parse_space(space, "grid", f"{where}: param_space")
+    given = FACTORIZATION_DEFAULTS | fixed | space
+    for key, other in EQUAL_PARAMETERS.items():
+        if as_list(given[key]) != as_list(given[other]):
+            raise ValueError(
+                f"{where} expects {key} and {other} to be equal, as sources and "
+                f"targets have one penalty here. Got {given[key]} and {given[other]} "
+                "(one that is left out has the original's default)."
+            )
+    candidates = {}
+    for key, parameter in FACTORIZATION_PARAMETERS.items():
+        candidates[parameter] = as_list(given[key])
+        for number in candidates[parameter]:
+            check_number(number, f"{where}: {key}", integer=key == "iterations")
+            if number < 0 or (number == 0 and key in ("beta_w", "iterations")):
+                raise ValueError(
+                    f"{where}: {key} expects a positive number. Got {number}."
+                )
+    left_out = [key for key in GRADIENT_DESCENT if key in given]
+    if left_out:
         logger.warning(
-            "%s: mf learns its penalties from the data and needs no gradient descent, "
-            "so %s are left out.",
+            "%s: mf is solved in closed form, which has no learning rate: %s left out. "
+            "The penalties are kept.",
             where,
-            ", ".join(given),
+            ", ".join(left_out) + (" is" if len(left_out) == 1 else " are"),
         )
-    return {}
+    lists = {name: numbers for name, numbers in candidates.items() if len(numbers) > 1}
+    single = {name: numbers[0] for name, numbers in candidates.items()}
+    options = {"cv": values["cv"]} if "cv" in values else {}
+    if lists:
+        options |= {"search": "grid", "param_space": lists}
+    kept = {name: number for name, number in single.items() if name not in lists}
+    return options | {"params": FACTORIZATION | kept}
 
 
 REGRESSORS: dict[str, Callable] = {
