@@ -413,7 +413,7 @@ def test_a_damaged_file_is_named_with_both_digests_and_not_used(
 
 @pytest.mark.records
 def test_a_damaged_file_is_replaced_by_a_good_download(records_home, tmp_path):
-    source = records_home / NUSA.remote.filename
+    source = (records_home / NUSA.remote.filename).absolute()
     table = replace(NUSA, remote=replace(NUSA.remote, url=source.as_uri()))
     (tmp_path / source.name).write_bytes(b"not a table")
     records = _fetch(table, "nllb", "TER", "ensemble", tmp_path, True, True)
