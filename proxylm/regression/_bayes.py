@@ -143,6 +143,8 @@ def _precision(squares, count):
 
 def _ridge(features, values):
     """Return what features imply for values, with a unit normal prior."""
+    if features.shape[1] == 0:
+        return np.zeros((0, *values.shape[1:]))
     gram = features.T @ features + np.eye(features.shape[1])
     return np.linalg.solve(gram, features.T @ values)
 
@@ -266,6 +268,7 @@ def _fit_from(factors, problem, max_iter, tol):
     ends = np.cumsum([len(groups) - sum(n_ids), *n_ids])
     centre = np.zeros(len(groups))  # prior mean of the linear part
     covariances = [np.tile(0.1 * np.eye(n_components), (n, 1, 1)) for n in n_ids]
+    spreads = [None] * n_columns  # expected squares of factors around prior means
     component_precisions = np.ones((n_columns, n_components))
     noise = START_NOISE
     total_weight = weights.sum()
@@ -287,7 +290,6 @@ def _fit_from(factors, problem, max_iter, tol):
         deviations = (coefficients - centre) ** 2 + np.diag(covariance)
         squares = np.bincount(groups, deviations)
         precisions[1:] = _precision(squares[1:], counts[1:])
-        divergence = _divergence(covariance, deviations, precisions[groups])
         interaction_variance = 0.0
         if n_components:
             kept = _alive(factors)
@@ -312,11 +314,8 @@ def _fit_from(factors, problem, max_iter, tol):
                 loadings = _ridge(features[k], factors[k])
                 implied[k] = implied[k][0], loadings
                 squares = (factors[k] - features[k] @ loadings) ** 2
-                squares = squares + np.einsum("mii->mi", covariances[k])
-                component_precisions[k] = _precision(squares.sum(axis=0), n_ids[k])
-                divergence += _divergence(
-                    covariances[k], squares, component_precisions[k]
-                )
+                spreads[k] = squares + np.einsum("mii->mi", covariances[k])
+                component_precisions[k] = _precision(spreads[k].sum(axis=0), n_ids[k])
             rows = [
                 (mean[codes], spread[codes])
                 for mean, spread, codes in zip(factors, covariances, ids.T, strict=True)
@@ -326,13 +325,17 @@ def _fit_from(factors, problem, max_iter, tol):
         n_iter += 1
         previous, fitted = fitted, linear + interactions
         expected = (y - fitted) ** 2 + linear_variance + interaction_variance
-        squares = weights @ expected
-        noise = _precision(squares, total_weight)
-        bound = (total_weight * np.log(noise) - noise * squares) / 2 - divergence
+        misfit = weights @ expected
+        noise = _precision(misfit, total_weight)
         moved = np.average((fitted - previous) ** 2, weights=weights)
         change = np.sqrt(moved / max(np.average(fitted**2, weights=weights), 1e-12))
         if change < tol:
             break
+    bound = (total_weight * np.log(noise) - noise * misfit) / 2
+    bound -= _divergence(covariance, deviations, precisions[groups])
+    if n_components:
+        for parts in zip(covariances, spreads, component_precisions, strict=True):
+            bound -= _divergence(*parts)
     return BayesFactorModel(
         coefficients,
         covariance,

@@ -59,37 +59,40 @@ def _select(X, y, weights, folds):
     """Return the columns of X that carry over to left-out rows, the first among them.
 
     Forward selection by the error over the folds. Ridge regression without a fold
-    needs the Gram matrix less that of the fold, so no fold is fitted anew.
+    needs the Gram matrix less that of the fold, and so does its error on the fold, so
+    all candidates and folds are solved at once and no fold is fitted anew.
     """
-    weighted = X * weights[:, None]
-    gram, moments = weighted.T @ X, weighted.T @ y
-    parts = [
-        (X[f], y[f], weights[f], weighted[f].T @ X[f], weighted[f].T @ y[f])
-        for f in folds
-    ]
+    table = np.column_stack([X, y])
+    n_columns = X.shape[1]
+    held = np.array([(table[f] * weights[f, None]).T @ table[f] for f in folds])
+    gram = (table * weights[:, None]).T @ table
+    totals = np.array([weights[f].sum() for f in folds])
+    rest = gram - held  # the Gram matrix of [X, y] without each fold
 
-    def error(columns):
-        penalty = np.diag([0.0] + [RIDGE] * (len(columns) - 1))
-        block = np.ix_(columns, columns)
-        errors = []
-        for rows, truth, weight, fold_gram, fold_moments in parts:
-            system = gram[block] - fold_gram[block] + penalty
-            solution = np.linalg.solve(system, (moments - fold_moments)[columns])
-            squares = (truth - rows[:, columns] @ solution) ** 2
-            errors.append(np.sqrt(np.average(squares, weights=weight)))
-        return np.mean(errors)
+    def errors(columns):
+        """Return the errors of the sets of columns in the rows of `columns`."""
+        left, right = columns[:, :, None], columns[:, None, :]
+        penalty = np.diag([0.0] + [RIDGE] * (columns.shape[1] - 1))
+        moments = rest[:, columns, n_columns, None]
+        solution = np.linalg.solve(rest[:, left, right] + penalty, moments)
+        signs = np.concatenate([solution, -np.ones_like(solution[:, :, :1])], axis=2)
+        full = np.pad(columns, ((0, 0), (0, 1)), constant_values=n_columns)
+        squares = signs.mT @ held[:, full[:, :, None], full[:, None, :]] @ signs
+        squares = np.maximum(squares[..., 0, 0], 0.0)
+        return np.sqrt(squares / totals[:, None]).mean(axis=0)
 
-    chosen, best = [0], error([0])
-    while len(chosen) < X.shape[1]:
-        rest = [j for j in range(X.shape[1]) if j not in chosen]
-        errors = [error([*chosen, j]) for j in rest]
-        if min(errors) > GAIN * best:
+    chosen = [0]
+    best = errors(np.array([chosen]))[0]
+    while len(chosen) < n_columns:
+        others = [j for j in range(n_columns) if j not in chosen]
+        candidates = errors(np.array([[*chosen, j] for j in others]))
+        if candidates.min() > GAIN * best:
             break
-        chosen.append(rest[int(np.argmin(errors))])
-        best = min(errors)
+        chosen.append(others[int(candidates.argmin())])
+        best = candidates.min()
     penalty = np.diag([0.0] + [RIDGE] * (len(chosen) - 1))
     system = gram[np.ix_(chosen, chosen)] + penalty
-    return chosen, np.linalg.solve(system, moments[chosen])
+    return chosen, np.linalg.solve(system, gram[chosen, n_columns])
 
 
 def _known_biases(ids, units, residual, weights, n_ids):

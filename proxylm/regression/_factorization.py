@@ -30,6 +30,14 @@ CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
 LARGEST_DESIGN = 1e8
 
 
+def _without_attributes(X):
+    """Return a table without attributes, which pandas copies at every step."""
+    if isinstance(X, pd.DataFrame) and X.attrs:
+        X = X.copy(deep=False)
+        X.attrs = {}
+    return X
+
+
 class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     r"""Fill the holes of a table of scores, with error bars.
 
@@ -211,6 +219,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             The fitted regressor.
         """
         self.id_columns_ = self._find_id_columns(X)
+        X = _without_attributes(X)
         features, y = self._validate_fit(X, y)
         weights = _check_sample_weight(sample_weight, features)
         self._standardise(features, y, weights)
@@ -256,6 +265,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             Only with ``return_std=True``.
         """
         check_is_fitted(self)
+        X = _without_attributes(X)
         numbers = self._standardised(self._validate_predict(X))
         Z = numbers[:, self._side]
         ids = self._coder.codes(X, len(Z))
@@ -363,9 +373,9 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             languages = attached_schema(X).languages
             return tuple(
                 name
-                for name, column in X.items()
+                for name, dtype in zip(X.columns, X.dtypes, strict=True)
                 if name in languages
-                or not (is_numeric_dtype(column.dtype) or is_bool_dtype(column.dtype))
+                or not (is_numeric_dtype(dtype) or is_bool_dtype(dtype))
             )
         missing = [name for name in self.id_columns if name not in X.columns]
         if missing:

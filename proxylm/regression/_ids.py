@@ -44,7 +44,7 @@ class IdCoder:
             known = sorted(table[name].dropna().unique(), key=_order)
             self.labels[name] = np.array(known, dtype=object)
             self.n_codes.append(len(known) + 1)
-        codes = self.codes(X, n_samples)
+        codes = self._codes(table)
         codes = np.where(codes < 0, np.array(self.n_codes) - 1, codes)
         units = pd.factorize(table.to_numpy(dtype=object).ravel())[0]
         units = units.reshape(table.shape)
@@ -54,7 +54,9 @@ class IdCoder:
         """Return numbers of shape (n_samples, n_columns), -1 for a new id."""
         if not self.columns:
             return np.empty((n_samples, 0), dtype=int)
-        table = self._table(X)
+        return self._codes(self._table(X))
+
+    def _codes(self, table):
         codes = np.column_stack(
             [pd.Index(self.labels[name]).get_indexer(table[name]) for name in table]
         )
@@ -66,7 +68,8 @@ class IdCoder:
     def _table(self, X):
         """Return the columns as objects, missing ids as None."""
         table = X[list(self.columns)].astype(object)
-        return table.where(table.notna(), None)
+        present = table.notna()
+        return table if present.all(axis=None) else table.where(present, None)
 
 
 def _order(label):
