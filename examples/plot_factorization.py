@@ -60,12 +60,13 @@ held = (np.abs(truth - mean) < widths[:, None] * std).mean(axis=1)
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
 for ax in axes:
     ax.spines[["top", "right"]].set_visible(False)
-    ax.axline((0, 0), slope=1, color="0.6", linewidth=1, zorder=1)
+    ax.axline((0, 0), slope=1, color="0.6", linewidth=1, zorder=1, label="exact")
 axes[0].errorbar(
     mean, truth, xerr=1.645 * std, fmt=".", ms=4, color="#0072B2", ecolor="#9CC9E8"
 )
 axes[0].set(xlabel="Predicted accuracy (%), 90% interval", ylabel="True accuracy (%)")
-axes[1].plot(levels, held, color="#0072B2", linewidth=2)
+axes[1].plot(levels, held, color="#0072B2", linewidth=2, label="factorization")
+axes[1].legend(frameon=False, loc="lower right")
 axes[1].set(xlabel="Probability of the interval", ylabel="Share of scores inside")
 axes[1].set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
 plt.show()

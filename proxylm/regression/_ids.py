@@ -58,7 +58,12 @@ class IdCoder:
 
     def _codes(self, table):
         codes = np.column_stack(
-            [pd.Index(self.labels[name]).get_indexer(table[name]) for name in table]
+            [
+                pd.Index(self.labels[name], dtype=object).get_indexer(
+                    pd.Index(table[name], dtype=object)
+                )
+                for name in table
+            ]
         )
         if self.has_self:
             own = np.broadcast_to(np.array(self.n_codes) - 1, codes.shape)
