@@ -121,6 +121,17 @@ def test_the_bound_without_components_is_the_evidence():
     assert model.bound == pytest.approx(evidence + constant, abs=0.01)
 
 
+def test_without_components_it_is_a_ridge_regression_with_learned_penalties():
+    model, ids, Z, y = fit_planted(0, 500, tol=1e-12)
+    blocks = [Z, np.eye(20)[ids[:, 0]], np.eye(15)[ids[:, 1]]]
+    biases = np.repeat(model.bias_variances, [20, 15])
+    variances = np.concatenate([model.coef_variances, biases])
+    design = np.hstack(blocks) * np.sqrt(variances / model.noise_variance)
+    ridge = Ridge(alpha=1.0).fit(design, y)
+    predicted, _ = model.predict(ids, Z, [np.empty((len(y), 0))] * 2)
+    np.testing.assert_allclose(predicted, ridge.predict(design), atol=1e-6)
+
+
 def test_without_components_it_is_additive():
     X, y, known = planted(rank=1)
     additive = MatrixFactorizationRegressor(n_components=0).fit(X[known], y[known])
@@ -268,6 +279,19 @@ def test_a_weight_of_two_is_two_records():
     repeated = MatrixFactorizationRegressor(random_state=0)
     repeated.fit(X.loc[X.index.repeat(weights)], np.repeat(y, weights))
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["bayes", "als"])
+def test_known_errors_of_scores_as_weights_lower_the_error(solver):
+    X, truth, known = planted(noise=0.0)
+    rng = np.random.default_rng(0)
+    error = rng.choice([0.3, 6.0], len(X))
+    y = truth + error * rng.normal(size=len(X))
+    regressor = MatrixFactorizationRegressor(3, solver=solver, random_state=0)
+    plain = rmse(regressor.fit(X[known], y[known]).predict(X), truth)
+    weights = 1 / error[known] ** 2
+    regressor.fit(X[known], y[known], sample_weight=weights / weights.mean())
+    assert rmse(regressor.predict(X), truth) < 0.7 * plain
 
 
 def test_a_score_of_zero_is_a_score():

@@ -211,7 +211,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Scores. A score of zero is a score.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the records, such as one over the squared standard error.
+            Weights of the records, such as one over the squared standard error,
+            divided by their mean: a weight of two counts as two records.
 
         Returns
         -------
