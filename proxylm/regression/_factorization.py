@@ -396,6 +396,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         # A table of ids alone has no numeric column, which check_X_y refuses.
         numeric = X.drop(columns=list(self.id_columns_))
         padded = numeric.assign(_=0.0) if numeric.empty else numeric
+        if all(isinstance(dtype, np.dtype) for dtype in padded.dtypes):
+            padded = padded.to_numpy()  # is checked in a fraction of the time
         padded, y = check_X_y(
             padded, y, y_numeric=True, ensure_min_samples=2, estimator=self, **CHECKS
         )
