@@ -66,7 +66,7 @@ def _select(X, y, weights, folds):
     n_columns = X.shape[1]
     held = np.array([(table[f] * weights[f, None]).T @ table[f] for f in folds])
     gram = (table * weights[:, None]).T @ table
-    totals = np.array([weights[f].sum() for f in folds])
+    totals = np.maximum([weights[f].sum() for f in folds], 1e-12)
     rest = gram - held  # the Gram matrix of [X, y] without each fold
 
     def errors(columns):
