@@ -65,6 +65,7 @@ def evaluate(
     seeds: Iterable[int] | int = (42,),
     train_sizes: Iterable[float] | None = None,
     baselines: bool = True,
+    context: bool = True,
     n_jobs: int | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
@@ -94,6 +95,12 @@ def evaluate(
         Portions of the training rows in (0, 1], for a learning curve.
     baselines : bool, default=True
         Whether to add the naive baselines.
+    context : bool, default=True
+        Whether an estimator with a parameter `context` that is None, such as
+        :class:`proxylm.ProxyRegressor`, is handed the features of all records as
+        context. Scores of the target are never among them. It is what a user has who
+        knows which records are to be predicted; without it a language that is left
+        out is one that nothing was known of when the estimator was fitted.
     n_jobs : int, default=None
         Number of folds that joblib runs at once; None means 1 and -1 all cores.
         Inside ``joblib.parallel_config("dask")`` the folds run on a dask cluster.
@@ -135,6 +142,9 @@ def evaluate(
     functions = applicable_baselines(records.schema) if baselines else {}
     name = name or _default_name(estimator)
     signature = make_signature(estimator, records, X, splitter, seeds, sizes, functions)
+    names = _context_parameters(estimator) if context else []
+    signature["context"] = bool(names)
+    given = dict.fromkeys(names, X)
     folder = None
     if checkpoint is not None:
         digest = hashlib.sha256(json.dumps(signature).encode()).hexdigest()
@@ -144,7 +154,7 @@ def evaluate(
         delayed(_run_task)(
             index,
             task,
-            _with_seed(estimator, task.seed),
+            _with_seed(estimator, task.seed).set_params(**given),
             X,
             records.target,
             records.data,
@@ -277,6 +287,19 @@ def _with_seed(estimator, seed):
         if key == "random_state" or key.endswith("__random_state")
     }
     return estimator.set_params(**seeded)
+
+
+def _context_parameters(estimator):
+    """Return the parameters that take the context: of the estimator or what it wraps.
+
+    What stands in a pipeline is handed other columns than those of the records.
+    """
+    params = estimator.get_params()
+    return [
+        name
+        for name in ("context", "estimator__context")
+        if name in params and params[name] is None
+    ]
 
 
 def _tasks(records, X, splitter, groups, seeds, sizes):

@@ -183,9 +183,6 @@ NATIVE_PARAMETERS = {
     ),
 }
 
-# "auto" fits these to folds of left-out languages and keeps the best.
-AUTO_CANDIDATES = ("xgboost", "lightgbm", "mf", "ridge")
-
 
 def given_regressor(regressor):
     """Wrap a scikit-learn regressor, with imputation where it refuses NaN."""

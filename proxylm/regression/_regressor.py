@@ -21,8 +21,8 @@ from sklearn.utils.validation import (
 
 from proxylm._nearest import nearest
 from proxylm.records import SCORE_RANGES
+from proxylm.regression._auto import StackedRegressor
 from proxylm.regression._models import (
-    AUTO_CANDIDATES,
     ModelContext,
     column_importances,
     fit_weighted,
@@ -30,7 +30,7 @@ from proxylm.regression._models import (
     named_regressor,
 )
 from proxylm.regression._roles import language_groups, numeric_part, resolve_roles
-from proxylm.regression._search import best_candidate, inner_folds, search_parameters
+from proxylm.regression._search import inner_folds, search_parameters
 
 CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
 
@@ -46,11 +46,11 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
     ----------
     regressor : {"auto", "xgboost", "lightgbm", "poly", "mf", "ridge"} or estimator, \
             default="auto"
-        What predicts. ``"auto"`` compares xgboost, lightgbm, mf and ridge on folds
-        of left-out languages and keeps the best; ``"poly"`` is an elastic net on
-        powers without interactions, ``"mf"`` is
-        :class:`MatrixFactorizationRegressor`, the only one that learns languages by
-        name. Any scikit-learn regressor can be passed.
+        What predicts. ``"auto"`` weighs Gaussian processes, trees, lines and factors
+        by how well each predicts languages that were left out, and by how well it
+        predicts known ones; ``"poly"`` is an elastic net on powers without
+        interactions, ``"mf"`` is :class:`MatrixFactorizationRegressor`. Any
+        scikit-learn regressor can be passed.
     languages : "auto", None, str or list of str, default="auto"
         Columns of X with the source and the target language, one or two.
         ``"auto"`` takes them from the schema that the loaders attach to a table
@@ -61,6 +61,11 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         stand in `proxies_`.
     indicators : "auto", None or list of str, default="auto"
         Columns of zeros and ones that ``"poly"`` takes as they are.
+    context : DataFrame, default=None
+        Features of other records, with the columns of X and no scores of the target:
+        the records to be predicted, or all there are. ``"auto"`` learns from them
+        what the proxies' scores say of a language. A language that is neither in X
+        nor here is predicted without that.
     regressor_params : dict, default=None
         Parameters of the regressor that replace the defaults, by its own names.
     search : {None, "grid", "random", "bayes"}, default=None
@@ -101,9 +106,14 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         of the standardised features. Zero for language columns.
     best_params_ : dict
         The parameters found by the search; empty without one.
+    weights_ : dict of str to dict
+        With ``"auto"`` the weights of its members, for rows whose languages are all
+        ``"known"``, for rows with one that is ``"new"``, and for those whose new
+        language has no profile (``"unprofiled"``).
     cv_rmse_ : dict
-        RMSE over the inner folds, by regressor name, in units of y. Empty when
-        nothing had to be chosen.
+        RMSE over the inner folds, in units of y: of the members of ``"auto"`` and
+        their ``"stack"``, or of the regressor that was searched. Empty when nothing
+        had to be chosen.
     cv_results_ : dict
         Every point of the search with its mean score. Only after a search.
     n_features_in_ : int
@@ -148,6 +158,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         "languages": [None, str, "array-like"],
         "proxies": [None, StrOptions({"auto"}), "array-like"],
         "indicators": [None, StrOptions({"auto"}), "array-like"],
+        "context": [None, pd.DataFrame],
         "regressor_params": [None, dict],
         "search": [None, StrOptions({"grid", "random", "bayes"})],
         "param_space": [None, dict],
@@ -165,6 +176,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         languages="auto",
         proxies="auto",
         indicators="auto",
+        context=None,
         regressor_params=None,
         search=None,
         param_space=None,
@@ -178,6 +190,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         self.languages = languages
         self.proxies = proxies
         self.indicators = indicators
+        self.context = context
         self.regressor_params = regressor_params
         self.search = search
         self.param_space = param_space
@@ -233,8 +246,13 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         self.languages_ = roles.languages
         self.proxies_ = roles.proxies
         self.score_range_ = self._resolve_range(roles)
-        name, estimator, inputs = self._choose(X, features, y, groups, context)
-        self.regressor_name_ = name
+        self.best_params_, self.cv_rmse_ = {}, {}
+        if isinstance(self.regressor, str) and self.regressor == "auto":
+            self.regressor_name_ = "auto"
+            self._fit_stack(X, features, y, groups, sample_weight, context)
+            return self
+        self.regressor_name_ = self._name()
+        estimator, inputs = self._choose(X, features, y, groups, context)
         self.regressor_ = fit_weighted(estimator, inputs, y, sample_weight)
         return self
 
@@ -325,55 +343,82 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
 
     def _inputs(self, X, features, takes_languages):
         """Return what the regressor is handed: numbers, or languages beside them."""
-        if not takes_languages or not self._roles.languages:
+        stacked = self.regressor_name_ == "auto"
+        if not stacked and not (takes_languages and self._roles.languages):
             return features
-        numbers = pd.DataFrame(features, columns=list(self._roles.names))
+        names = self._roles.names or [f"x{i}" for i in range(features.shape[1])]
+        numbers = pd.DataFrame(features, columns=list(names))
+        if not self._roles.languages:
+            return numbers
         languages = X[list(self._roles.languages)].reset_index(drop=True)
         table = pd.concat([languages.astype(object), numbers], axis=1)
         # Roles are settled: what comes next is told by name, not by a schema.
         table.attrs.clear()
         return table
 
+    def _name(self):
+        """Return the name of the regressor, or of its class."""
+        given = self.regressor
+        return given if isinstance(given, str) else type(given).__name__
+
+    def _fit_stack(self, table, features, y, groups, sample_weight, context):
+        """Fit what "auto" stands for."""
+        if self.regressor_params or self.search is not None:
+            given = "regressor_params" if self.regressor_params else "search"
+            raise ValueError(
+                f'{given} expects a named regressor. Got regressor="auto" with '
+                f"{getattr(self, given)!r}. Name the regressor that it is for."
+            )
+        folds = []
+        if groups is not None or not isinstance(self.cv, Integral):
+            folds = self._inner_folds(features, y, groups, context)
+        self._takes_languages = True
+        self.regressor_ = StackedRegressor(
+            languages=self._roles.languages,
+            proxies=self._roles.proxies,
+            score_range=self.score_range_,
+            n_jobs=self.n_jobs,
+            random_state=context.random_state,
+        ).fit(
+            self._inputs(table, features, takes_languages=True),
+            y,
+            sample_weight,
+            language_folds=[test for _, test in folds],
+            context=self._context_inputs(table),
+        )
+        self.cv_rmse_ = self.regressor_.cv_rmse_
+        self.weights_ = self.regressor_.weights_
+
+    def _context_inputs(self, X):
+        """Return the context in the form of the table that the stack is handed."""
+        if self.context is None or not isinstance(X, pd.DataFrame):
+            return None
+        missing = [name for name in X.columns if name not in self.context.columns]
+        if missing:
+            raise ValueError(
+                f"context expects the columns of X. Got none named {missing[0]!r}. "
+                "Pass the features of other records, such as records.data."
+            )
+        context = self.context[list(X.columns)]
+        numbers = numeric_part(context, self._roles)
+        return self._inputs(context, numbers.to_numpy(), takes_languages=True)
+
     def _choose(self, table, features, y, groups, context):
-        """Return name, estimator and inputs to fit, chosen on the inner folds."""
-        self.best_params_, self.cv_rmse_ = {}, {}
+        """Return a regressor, its parameters searched, and its inputs."""
         params = self.regressor_params or {}
         name = self.regressor
-        automatic = isinstance(name, str) and name == "auto"
-        if automatic and params:
-            raise ValueError(
-                'regressor_params expects a named regressor. Got regressor="auto" '
-                f"with {params}. Name the regressor that the parameters belong to."
-            )
-        folds = None
-        if automatic or self.search is not None:
-            folds = self._inner_folds(features, y, groups, context)
-        if automatic:
-            single = replace(context, n_jobs=1)  # the folds run side by side
-            entries = {key: named_regressor(key) for key in AUTO_CANDIDATES}
-            candidates = {
-                key: (
-                    entry.build(single),
-                    self._inputs(table, features, entry.takes_languages),
-                )
-                for key, entry in entries.items()
-            }
-            name, self.cv_rmse_ = best_candidate(
-                candidates, y, folds=folds, n_jobs=self.n_jobs
-            )
         entry = named_regressor(name)
         self._takes_languages = entry.takes_languages
         inputs = self._inputs(table, features, entry.takes_languages)
-        label = name if isinstance(name, str) else type(name).__name__
         self._check_params(name, params)
+        estimator = entry.build(context, **params)
         if self.search is not None:
-            single = replace(context, n_jobs=1)
-            estimator = entry.build(single, **params)
-            best = self._search(estimator, entry, inputs, y, folds, context, label)
-            estimator = entry.build(context, **params).set_params(**best)
-        else:
-            estimator = entry.build(context, **params)
-        return label, estimator, inputs
+            folds = self._inner_folds(features, y, groups, context)
+            single = replace(context, n_jobs=1)  # the folds run side by side
+            searched = entry.build(single, **params)
+            best = self._search(searched, entry, inputs, y, folds, context)
+            estimator = estimator.set_params(**best)
+        return estimator, inputs
 
     def _check_params(self, name, params):
         """Refuse parameters that a named regressor would ignore without a word."""
@@ -404,8 +449,9 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             len(X), groups, self._roles.pivots, self.cv, context.random_state
         )
 
-    def _search(self, estimator, entry, X, y, folds, context, label):
+    def _search(self, estimator, entry, X, y, folds, context):
         """Return the best parameters by their nested names."""
+        label = self.regressor_name_
         space = self.param_space
         if space is None:
             space = entry.grid if self.search == "grid" else entry.distributions

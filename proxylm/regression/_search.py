@@ -142,17 +142,3 @@ def search_parameters(
     searcher.fit(X, y)
     best_rmse = float(np.sqrt(-searcher.best_score_))
     return searcher.best_params_, best_rmse, searcher.cv_results_
-
-
-def best_candidate(candidates, y, *, folds, n_jobs):
-    """Return the name with the lowest error over the folds, and all errors (RMSE).
-
-    `candidates` maps names to pairs of an estimator and its inputs.
-    """
-    errors = {}
-    for name, (estimator, X) in candidates.items():
-        scores = cross_val_score(
-            estimator, X, y, cv=folds, scoring=SCORING, n_jobs=n_jobs
-        )
-        errors[name] = float(np.sqrt(-np.mean(scores)))
-    return min(errors, key=errors.get), errors

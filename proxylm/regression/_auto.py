@@ -1,0 +1,313 @@
+"""The default of ProxyRegressor: a stack that knows which languages it has seen."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.optimize import nnls
+from scipy.spatial.distance import cdist
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from proxylm.regression._design import StackDesign
+from proxylm.regression._members import ProcessMember, make_members
+
+# Draw the weights of the stack towards equal ones, in units of the best member's mean
+# squared error: for known languages, and for new ones divided by the number of
+# languages that the weights are learned from.
+SHRINKAGE = 0.1
+LANGUAGE_SHRINKAGE = 15.0
+N_ROW_FOLDS = 5
+# A row farther from its nearest neighbour than half of the rows of left-out languages
+# are begins to be far, one farther than nine tenths is.
+FAR = (50, 90)
+
+
+REGIMES = ("known", "new", "unprofiled", "far")
+
+
+class OutOfFold(NamedTuple):
+    """Predictions of training rows by models that did not have them.
+
+    A row that is left out with several folds stands here as often.
+    """
+
+    rows: np.ndarray  # (n_pairs,) row numbers
+    folds: np.ndarray  # (n_pairs,) fold numbers
+    n_unseen: np.ndarray  # (n_pairs,) sides whose language the fold left out
+    members: np.ndarray  # (n_members, n_pairs)
+
+
+def simplex_weights(predictions, y, sample_weight, shrinkage=SHRINKAGE):
+    """Return the non-negative weights that sum to one and predict y best.
+
+    Parameters
+    ----------
+    predictions : ndarray of shape (n_members, n_pairs)
+        Out-of-fold predictions.
+    y : ndarray of shape (n_pairs,)
+    sample_weight : ndarray of shape (n_pairs,)
+    shrinkage : float
+        Penalty on the squared distance from equal weights, in units of the smallest
+        mean squared error of a member.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_members,)
+
+    Notes
+    -----
+    As the weights f sum to one, the error of the stack is f' R with the errors R of
+    the members, and f minimises f' R W R' f / n + s |f - 1/m|^2: the stacked
+    regressions of Breiman [1]_ with a ridge towards the mean of the members.
+
+    References
+    ----------
+    .. [1] Breiman (1996). "Stacked regressions". Machine Learning 24.
+    """
+    n_members = len(predictions)
+    shares = sample_weight / sample_weight.sum()
+    errors = (predictions - y) * np.sqrt(shares)
+    gram = errors @ errors.T
+    scale = max(np.diag(gram).min(), np.finfo(float).tiny)
+    gram = gram / scale
+    # On the simplex |f - 1/m|^2 is |f|^2 less a constant.
+    gram[np.diag_indices(n_members)] += shrinkage
+    root = np.linalg.cholesky(gram).T
+    # The last row asks for the sum; its weight makes the answer exact to 1e-6.
+    weight = 1e3 * np.sqrt(np.trace(gram))
+    system = np.vstack([root, np.full(n_members, weight)])
+    weights, _ = nnls(system, np.append(np.zeros(n_members), weight))
+    return weights / weights.sum()
+
+
+def _nearest(points, others):
+    """Return the Euclidean distance of each point to the nearest of the others."""
+    nearest = np.empty(len(points))
+    for rows in gen_batches(len(points), 1_000):
+        nearest[rows] = cdist(points[rows], others).min(axis=1)
+    return nearest
+
+
+def _fit_member(member, rows, y, weights):
+    """Fit a member; what it needs to converge is not the user's to set."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return member.fit(rows, y, weights)
+
+
+def _without_fold(member, rows, y, weights, fold):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return member.without(rows, y, weights, fold)
+
+
+def _unseen_sides(languages, fold):
+    """Return for each row of a fold how many of its languages the rest lacks."""
+    rest = np.delete(languages, fold, axis=0)
+    return sum(
+        (~np.isin(column[fold], known)).astype(int)
+        for column, known in zip(languages.T, rest.T, strict=True)
+    ) + np.zeros(len(fold), dtype=int)
+
+
+class StackedRegressor(RegressorMixin, BaseEstimator):
+    """Gaussian processes, trees, lines and factors, weighed by what each is good for.
+
+    Every member predicts each training row twice by a model that did not have it:
+    with the languages of the row left out, and with the row alone left out. From the
+    first predictions follow the weights for rows with a language that is new, from
+    the second those for rows whose languages are all known.
+
+    Parameters
+    ----------
+    languages, proxies : tuple of str
+        Columns of the table.
+    score_range : (float, float)
+        Predictions of every member are clipped to it.
+    n_jobs : int or None
+        Threads over members and folds.
+    random_state : int
+
+    Attributes
+    ----------
+    members_ : dict of str to member
+    weights_ : dict of str to dict of str to float
+        Weights of the members for rows whose languages are ``"known"``, ``"new"``, or
+        new and without a profile (``"unprofiled"``), and for rows ``"far"`` from all
+        that was seen.
+    cv_rmse_ : dict of str to float
+        RMSE of the members and of the ``"stack"`` on languages left out.
+    """
+
+    def __init__(self, languages=(), proxies=(), score_range=None, n_jobs=None,
+                 random_state=0):  # fmt: skip
+        self.languages = languages
+        self.proxies = proxies
+        self.score_range = score_range
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, table, y, sample_weight=None, *, language_folds=(), context=None):
+        """Fit the members and their weights.
+
+        Parameters
+        ----------
+        table : DataFrame of shape (n_samples, n_columns)
+        y : ndarray of shape (n_samples,)
+        sample_weight : ndarray of shape (n_samples,), default=None
+        language_folds : list of ndarray
+            Row numbers of folds of left-out languages; without two of them, languages
+            count as known.
+        context : DataFrame, default=None
+            Features of other records.
+
+        Returns
+        -------
+        self : StackedRegressor
+        """
+        weights = np.ones(len(y)) if sample_weight is None else sample_weight
+        self.design_ = StackDesign(self.languages, self.proxies).fit(table, context)
+        rows = self.design_.transform(table)
+        self.members_ = make_members(self.design_, len(y), self.random_state)
+        self._mean = np.average(y, weights=weights)
+        low, high = self.score_range or (-np.inf, np.inf)
+        spread = np.ptp(y)
+        # No member may lead far away from all that was seen.
+        self._bounds = max(low, y.min() - spread), min(high, y.max() + spread)
+        row_folds = []
+        if len(y) >= 2 * N_ROW_FOLDS:
+            shuffled = KFold(N_ROW_FOLDS, shuffle=True, random_state=self.random_state)
+            row_folds = [test for _, test in shuffled.split(y)]
+        jobs = [
+            delayed(_fit_member)(member, rows, y, weights)
+            for member in self.members_.values()
+        ]
+        folds = [*language_folds, *row_folds]
+        refitted = {
+            name: member
+            for name, member in self.members_.items()
+            if not isinstance(member, ProcessMember)
+        }
+        jobs += [
+            delayed(_without_fold)(member, rows, y, weights, fold)
+            for member in refitted.values()
+            for fold in folds
+        ]
+        done = Parallel(n_jobs=self.n_jobs, prefer="threads")(jobs)
+        out = done[len(self.members_) :]
+        predictions = {
+            name: out[k * len(folds) : (k + 1) * len(folds)]
+            for k, name in enumerate(refitted)
+        }
+        for name, member in self.members_.items():
+            if name not in predictions:
+                predictions[name] = member.out_of_fold(rows, y, weights, folds)
+        n_language = len(language_folds)
+        self.new_ = self._gather(rows, language_folds, predictions, 0)
+        self.known_ = self._gather(rows, row_folds, predictions, n_language)
+        self._learn_weights(rows, y, weights)
+        self._learn_distances(rows, language_folds)
+        return self
+
+    def _gather(self, rows, folds, predictions, first):
+        """Return the out-of-fold predictions of some of the folds, or None."""
+        if len(folds) < 2 or not self.members_:
+            return None
+        members = [
+            np.concatenate(predictions[name][first : first + len(folds)])
+            for name in self.members_
+        ]
+        return OutOfFold(
+            np.concatenate(folds),
+            np.repeat(np.arange(len(folds)), [len(fold) for fold in folds]),
+            np.concatenate([_unseen_sides(rows.languages, fold) for fold in folds]),
+            np.clip(members, *self._bounds),
+        )
+
+    def _learn_distances(self, rows, folds):
+        """Learn how far rows of left-out languages are from the rest."""
+        self._near = rows.gaussian[:, list(self.design_.row)]
+        self._far = None
+        if len(folds) >= 2 and self.members_:
+            distances = [
+                _nearest(self._near[fold], np.delete(self._near, fold, axis=0))
+                for fold in folds
+            ]
+            self._far = np.percentile(np.concatenate(distances), FAR)
+
+    def _learn_weights(self, rows, y, weights):
+        names = list(self.members_)
+        own = np.array([not m.uses_profiles for m in self.members_.values()])
+        equal = np.full(len(names), 1 / max(len(names), 1))
+        known, new = equal, None
+        if self.known_ is not None:
+            known = self._stack_weights(self.known_, y, weights, slice(None))
+        if self.new_ is not None:
+            # One language at a time is new to most; both sides are in few folds.
+            one = self.new_.n_unseen <= 1
+            one = one if one.any() else slice(None)
+            n_languages = max(len(np.unique(rows.languages)), 1)
+            shrinkage = LANGUAGE_SHRINKAGE / n_languages
+            new = self._stack_weights(self.new_, y, weights, one, shrinkage)
+        unprofiled = np.zeros(len(names))
+        if self.new_ is not None and own.any():
+            part = self.new_._replace(members=self.new_.members[own])
+            unprofiled[own] = self._stack_weights(part, y, weights, one, shrinkage)
+        elif own.any():
+            unprofiled[own] = known[own] / max(known[own].sum(), 1e-12)
+        far = own / max(own.sum(), 1)
+        self._weights = np.array(
+            [known, known if new is None else new, unprofiled, far]
+        )
+        self.weights_ = {
+            regime: dict(zip(names, map(float, row), strict=True))
+            for regime, row in zip(REGIMES, self._weights, strict=True)
+        }
+        self.cv_rmse_ = {}
+        judged, stack = (
+            (self.new_, self._weights[1])
+            if self.new_ is not None
+            else (self.known_, self._weights[0])
+        )
+        if judged is not None:
+            errors = np.vstack([judged.members, stack @ judged.members])
+            errors -= y[judged.rows]
+            mean = np.average(errors**2, axis=1, weights=weights[judged.rows])
+            self.cv_rmse_ = dict(
+                zip([*names, "stack"], np.sqrt(mean).tolist(), strict=True)
+            )
+
+    def _stack_weights(self, found, y, weights, chosen, shrinkage=SHRINKAGE):
+        rows = found.rows[chosen]
+        return simplex_weights(
+            found.members[:, chosen], y[rows], weights[rows], shrinkage
+        )
+
+    def predict_members(self, rows):
+        """Return the clipped predictions of every member, (n_members, n_rows)."""
+        predictions = [member.predict(rows) for member in self.members_.values()]
+        return np.clip(predictions, *self._bounds).reshape(-1, len(rows))
+
+    def predict(self, table):
+        """Predict the scores of the rows of a table."""
+        check_is_fitted(self)
+        rows = self.design_.transform(table)
+        if not self.members_:
+            return np.full(len(rows), self._mean)
+        regime = np.where(rows.n_unseen == 0, 0, np.where(rows.is_profiled, 1, 2))
+        weights = self._weights[regime]
+        if self._far is not None:
+            share = self._far_share(rows)[:, None]
+            weights = (1 - share) * weights + share * self._weights[3]
+        return np.einsum("nm,mn->n", weights, self.predict_members(rows))
+
+    def _far_share(self, rows):
+        """Return how far each row is from all that was seen, from 0 to 1."""
+        distance = _nearest(rows.gaussian[:, list(self.design_.row)], self._near)
+        low, high = self._far
+        return np.clip((distance - low) / max(high - low, 1e-12), 0, 1)

@@ -1,0 +1,146 @@
+"""Covariance functions with gradients, for Gaussian processes that add them up."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SQRT_5 = np.sqrt(5.0)
+
+
+def _squared_distances(A, B):
+    """Return squared Euclidean distances of shape (len(A), len(B))."""
+    distances = A @ B.T
+    distances *= -2.0
+    distances += np.einsum("ij,ij->i", A, A)[:, None]
+    distances += np.einsum("ij,ij->i", B, B)[None]
+    return np.maximum(distances, 0.0, out=distances)
+
+
+def _length_gradient(A, M):
+    """Return sum_ij M_ij (a_i - a_j)^2 for each column, for a symmetric M."""
+    return 2 * ((A * A).T @ M.sum(axis=1) - np.einsum("ij,ij->j", A, M @ A))
+
+
+def _matches(codes, others):
+    """Say which pairs of ids are the same; -1 is no id."""
+    return (codes[:, None] == others[None]) & (codes[:, None] >= 0)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Covariance s^2 x.x' / p of a linear function of some columns."""
+
+    columns: tuple[int, ...]
+
+    @property
+    def start(self):
+        """Logarithms of the parameters to start from: the amplitude s."""
+        return np.log([0.5])
+
+    def value(self, theta, rows, others):
+        """Return the covariance of two sets of rows, and what the gradient needs."""
+        columns = list(self.columns)
+        product = rows.Z[:, columns] @ others.Z[:, columns].T
+        return product * (np.exp(2 * theta[0]) / len(columns)), None
+
+    def gradient(self, theta, rows, K, kept, W):
+        """Return sum(W * dK / dtheta) for every parameter."""
+        return np.array([2 * np.vdot(W, K)])
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Covariance of a linear function of some columns with vague coefficients.
+
+    Far from all that was seen, a process with it goes back to a fitted line, not to
+    a constant, as universal kriging does.
+    """
+
+    columns: tuple[int, ...]
+    amplitude = 2.0
+
+    @property
+    def start(self):
+        """There is nothing to learn."""
+        return np.empty(0)
+
+    def value(self, theta, rows, others):
+        """Return the covariance of two sets of rows, and what the gradient needs."""
+        columns = list(self.columns)
+        product = rows.Z[:, columns] @ others.Z[:, columns].T
+        return product * (self.amplitude**2 / len(columns)), None
+
+    def gradient(self, theta, rows, K, kept, W):
+        """Return sum(W * dK / dtheta) for every parameter: none."""
+        return np.empty(0)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Covariance s^2 between rows with the same id: a random effect of the id."""
+
+    column: int
+
+    @property
+    def start(self):
+        """Logarithms of the parameters to start from: the amplitude s."""
+        return np.log([0.3])
+
+    def value(self, theta, rows, others):
+        """Return the covariance of two sets of rows, and what the gradient needs."""
+        same = _matches(rows.ids[:, self.column], others.ids[:, self.column])
+        return same * np.exp(2 * theta[0]), None
+
+    def gradient(self, theta, rows, K, kept, W):
+        """Return sum(W * dK / dtheta) for every parameter."""
+        return np.array([2 * np.vdot(W, K)])
+
+
+@dataclass(frozen=True)
+class Matern:
+    """Matern covariance of smoothness 5/2 with a length scale for each column."""
+
+    columns: tuple[int, ...]
+
+    @property
+    def start(self):
+        """Logarithms of the parameters to start from: amplitude, length scales."""
+        scale = 1.5 * np.sqrt(len(self.columns))
+        return np.log([0.5, *([scale] * len(self.columns))])
+
+    def _scaled(self, theta, Z):
+        return Z[:, list(self.columns)] / np.exp(theta[1:])
+
+    def value(self, theta, rows, others):
+        """Return the covariance of two sets of rows, and what the gradient needs."""
+        left = self._scaled(theta, rows.Z)
+        right = left if rows is others else self._scaled(theta, others.Z)
+        distance = np.sqrt(_squared_distances(left, right))
+        distance *= SQRT_5
+        decay = np.exp(2 * theta[0] - distance)
+        # (1 + d + d^2 / 3) exp(-d)
+        K = (1 + distance + distance * distance / 3) * decay
+        return K, (distance, decay)
+
+    def gradient(self, theta, rows, K, kept, W):
+        """Return sum(W * dK / dtheta) for every parameter."""
+        distance, decay = kept
+        M = W * ((5 / 3) * (1 + distance) * decay)
+        lengths = _length_gradient(self._scaled(theta, rows.Z), M)
+        return np.append(2 * np.vdot(W, K), lengths)
+
+
+@dataclass(frozen=True)
+class SquaredExponential(Matern):
+    """Squared exponential covariance with a length scale for each column."""
+
+    def value(self, theta, rows, others):
+        """Return the covariance of two sets of rows, and what the gradient needs."""
+        left = self._scaled(theta, rows.Z)
+        right = left if rows is others else self._scaled(theta, others.Z)
+        return np.exp(2 * theta[0] - _squared_distances(left, right) / 2), None
+
+    def gradient(self, theta, rows, K, kept, W):
+        """Return sum(W * dK / dtheta) for every parameter."""
+        lengths = _length_gradient(self._scaled(theta, rows.Z), W * K)
+        return np.append(2 * np.vdot(W, K), lengths)

@@ -1,0 +1,224 @@
+"""The regressors that "auto" puts together, each blind to something different."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.linear_model import RidgeCV
+
+from proxylm.regression._factorization import MatrixFactorizationRegressor
+from proxylm.regression._gaussian_process import fit_gaussian_process
+from proxylm.regression._kernels import Identity, Matern, SquaredExponential, Trend
+
+PENALTIES = np.logspace(-1, 4, 11)
+# Below this number of records fewer trees say as much.
+SMALL_TABLE = 500
+# Covariances of more rows than this would take gigabytes; a random part is enough.
+LARGEST_PROCESS = 4_000
+
+
+@dataclass
+class ProcessMember:
+    """A Gaussian process; its predictions for left-out rows are closed-form."""
+
+    kernels: list
+    random_state: int
+    uses_profiles: bool
+
+    def fit(self, rows, y, weights):
+        """Fit to rows."""
+        self._kept = np.arange(len(y))
+        if len(y) > LARGEST_PROCESS:
+            rng = np.random.RandomState(self.random_state)
+            drawn = rng.choice(len(y), LARGEST_PROCESS, replace=False)
+            self._kept = np.sort(drawn)
+        self._mean = np.average(y, weights=weights)
+        spread = np.sqrt(np.average((y - self._mean) ** 2, weights=weights))
+        self._spread = spread if spread > 0 else 1.0
+        self.process = fit_gaussian_process(
+            self.kernels,
+            rows.gp_rows.take(self._kept),
+            ((y - self._mean) / self._spread)[self._kept],
+            np.maximum(weights / weights.mean(), 1e-6)[self._kept],
+            random_state=self.random_state,
+        )
+        return self
+
+    def predict(self, rows):
+        """Predict scores of rows."""
+        return self._mean + self._spread * self.process.predict(rows.gp_rows)
+
+    def out_of_fold(self, rows, y, weights, folds):
+        """Return the predictions for the rows of each fold without the fold."""
+        position = np.full(len(y), -1)
+        position[self._kept] = np.arange(len(self._kept))
+        groups = [position[fold] for fold in folds]
+        left_out = self.process.leave_out([group[group >= 0] for group in groups])
+        predictions = []
+        for fold, group, found in zip(folds, groups, left_out, strict=True):
+            values = np.empty(len(fold))
+            values[group >= 0] = self._mean + self._spread * found
+            if (group < 0).any():
+                # Rows beyond the largest process: as if their fold had been known.
+                values[group < 0] = self.predict(rows.take(fold[group < 0]))
+            predictions.append(values)
+        return predictions
+
+
+@dataclass
+class EstimatorMember:
+    """A scikit-learn regressor on what `pick` takes of the rows.
+
+    With `line` it learns what a ridge regression on those columns leaves: trees alone
+    predict nothing beyond the scores that they have seen. `light` are parameters of
+    the many fits without a fold, which only tell how good the member is.
+    """
+
+    estimator: object
+    pick: Callable
+    uses_profiles: bool
+    line: Callable | None = None
+    light: dict | None = None
+
+    def fit(self, rows, y, weights):
+        """Fit to rows."""
+        if self.line is not None:
+            self._line = RidgeCV(PENALTIES).fit(self.line(rows), y, weights)
+            y = y - self._line.predict(self.line(rows))
+        self._fitted = clone(self.estimator).fit(
+            self.pick(rows), y, sample_weight=weights
+        )
+        return self
+
+    def predict(self, rows):
+        """Predict scores of rows."""
+        predicted = np.asarray(self._fitted.predict(self.pick(rows)), dtype=np.float64)
+        if self.line is not None:
+            predicted = predicted + self._line.predict(self.line(rows))
+        return predicted
+
+    def without(self, rows, y, weights, fold):
+        """Return the predictions for the rows of a fold without the fold."""
+        rest = np.delete(np.arange(len(y)), fold)
+        estimator = clone(self.estimator).set_params(**(self.light or {}))
+        member = replace(self, estimator=estimator)
+        member.fit(rows.take(rest), y[rest], weights[rest])
+        return member.predict(rows.take(fold))
+
+
+def _identities(design):
+    """Return random effects of the languages of each side, and of their pairs."""
+    n_ids = len(design.languages) + (len(design.languages) == 2)
+    return [Identity(k) for k in range(n_ids)]
+
+
+def _scaled(design, positions):
+    """Return the positions of columns in their standardised form."""
+    return tuple(design.n_columns + j for j in positions)
+
+
+def _own_kernels(design):
+    """Return covariances of what the row itself says."""
+    linear = _scaled(design, design.proxy or design.row)
+    rest = tuple(j for j in design.row if j not in design.proxy)
+    kernels = [Trend(linear), Matern(rest + _scaled(design, design.proxy))]
+    if design.proxy:
+        kernels.append(SquaredExponential(linear))
+    return kernels + _identities(design)
+
+
+def _proxy_kernels(design):
+    """Return covariances of the proxies alone, which carry over farthest."""
+    kernels = [Trend(_scaled(design, design.proxy)), SquaredExponential(design.proxy)]
+    return kernels + _identities(design)
+
+
+def _profile_kernels(design):
+    """Return covariances of the row and of what is known of its languages."""
+    sides = [side for side in design.sides if side]
+    together = design.proxy + design.own + tuple(j for side in sides for j in side)
+    linear = _scaled(design, design.proxy)
+    kernels = [Trend(linear), SquaredExponential(linear), Matern(design.row)]
+    kernels += [Matern(side) for side in sides]
+    return [*kernels, Matern(together), *_identities(design)]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Takes some columns of rows, in their units ("raw") or "gaussian"."""
+
+    positions: tuple[int, ...]
+    form: str
+
+    def __call__(self, rows):
+        return getattr(rows, self.form)[:, list(self.positions)]
+
+
+def _frame(rows):
+    """Return the languages and numbers of rows as they came."""
+    return rows.frame
+
+
+def make_members(design, n_samples, random_state):
+    """Return {name: member} of what suits the columns of a design.
+
+    Without a column that varies there are none.
+    """
+    from sklearn.ensemble import ExtraTreesRegressor
+    from xgboost import XGBRegressor
+
+    if not design.row:
+        return {}
+    is_small = n_samples < SMALL_TABLE
+    boosting = XGBRegressor(
+        n_estimators=200 if is_small else 500,
+        learning_rate=0.1 if is_small else 0.06,
+        max_depth=5,
+        min_child_weight=3,
+        subsample=0.8,
+        colsample_bynode=0.5,
+        reg_lambda=1.0,
+        random_state=random_state,
+        n_jobs=1,
+    )
+    trees = ExtraTreesRegressor(
+        50 if is_small else 100,
+        min_samples_leaf=2,
+        max_features=0.4,
+        random_state=random_state,
+        n_jobs=1,
+    )
+    faster = {"n_estimators": 100 if is_small else 200, "learning_rate": 0.15}
+    fewer = {"n_estimators": 30 if is_small else 40}
+    ridge = RidgeCV(PENALTIES)
+    row = _Columns(design.row, "raw")
+    linear = design.proxy or design.row
+    line = _Columns(linear, "scaled")
+    members = {
+        "gp": ProcessMember(_own_kernels(design), random_state, False),
+        "xgboost": EstimatorMember(boosting, row, False, line, faster),
+        "extra_trees": EstimatorMember(trees, row, False, line, fewer),
+        "ridge": EstimatorMember(ridge, line, False),
+    }
+    if design.proxy and design.row != design.proxy:
+        members["gp_proxies"] = ProcessMember(
+            _proxy_kernels(design), random_state, False
+        )
+    if len(design.languages) == 2:
+        factorization = MatrixFactorizationRegressor(
+            id_columns=list(design.languages), random_state=random_state
+        )
+        members["mf"] = EstimatorMember(factorization, _frame, False)
+    profiles = tuple(j for side in design.sides for j in side)
+    if profiles:
+        wide = _Columns(design.row + profiles, "raw")
+        members |= {
+            "gp_profiles": ProcessMember(_profile_kernels(design), random_state, True),
+            "xgboost_profiles": EstimatorMember(boosting, wide, True, light=faster),
+            "extra_trees_profiles": EstimatorMember(trees, wide, True, light=fewer),
+            "ridge_profiles": EstimatorMember(
+                ridge, _Columns(linear + profiles, "scaled"), True
+            ),
+        }
+    return members
