@@ -23,5 +23,6 @@ from .model_selection import UnseenLanguageSplit as UnseenLanguageSplit
 from .model_selection import evaluate as evaluate
 from .records import RecordSchema as RecordSchema
 from .records import load_records as load_records
+from .regression import LanguageConformalRegressor as LanguageConformalRegressor
 from .regression import MatrixFactorizationRegressor as MatrixFactorizationRegressor
 from .regression import ProxyRegressor as ProxyRegressor

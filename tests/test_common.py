@@ -4,7 +4,11 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from proxylm import MatrixFactorizationRegressor, ProxyRegressor
+from proxylm import (
+    LanguageConformalRegressor,
+    MatrixFactorizationRegressor,
+    ProxyRegressor,
+)
 
 QUICK = {"n_estimators": 20, "learning_rate": 0.3}
 
@@ -19,6 +23,7 @@ ESTIMATORS = [
     ProxyRegressor(LinearRegression()),
     MatrixFactorizationRegressor(),
     MatrixFactorizationRegressor(solver="als"),
+    LanguageConformalRegressor(LinearRegression(), cv=3),
 ]
 
 

@@ -70,6 +70,7 @@ def evaluate(
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
     name: str | None = None,
+    confidence_level: float | None = None,
 ) -> Evaluation:
     """Train and test an estimator on records, fold by fold.
 
@@ -111,6 +112,9 @@ def evaluate(
         Whether to show a progress bar.
     name : str, default=None
         What the estimator is called in the results.
+    confidence_level : float, default=None
+        Level of the intervals that the estimator's `predict_interval` gives. With one,
+        the results have the ends of the intervals, their coverage and their width.
 
     Returns
     -------
@@ -122,7 +126,8 @@ def evaluate(
     ValueError
         If the protocol is unknown or does not suit the records.
     TypeError
-        If the estimator, the records or the splitter are none.
+        If the estimator, the records or the splitter are none, or if intervals are
+        asked of an estimator that has none.
 
     Examples
     --------
@@ -133,7 +138,7 @@ def evaluate(
     >>> evaluation.summary()  # doctest: +SKIP
     """
     _check_records(records)
-    _check_estimator(estimator)
+    _check_estimator(estimator, confidence_level)
     seeds = _check_seeds(seeds)
     splitter, protocol_sizes = resolve_protocol(cv, records)
     sizes = _check_sizes(protocol_sizes if train_sizes is None else train_sizes)
@@ -145,6 +150,8 @@ def evaluate(
     names = _context_parameters(estimator) if context else []
     signature["context"] = bool(names)
     given = dict.fromkeys(names, X)
+    if confidence_level is not None:
+        signature["confidence_level"] = confidence_level
     folder = None
     if checkpoint is not None:
         digest = hashlib.sha256(json.dumps(signature).encode()).hexdigest()
@@ -160,6 +167,7 @@ def evaluate(
             records.data,
             functions,
             folder,
+            confidence_level,
         )
         for index, task in enumerate(tasks)
     )
@@ -216,11 +224,17 @@ def _check_records(records):
         )
 
 
-def _check_estimator(estimator):
+def _check_estimator(estimator, confidence_level):
     if isinstance(estimator, type) or not hasattr(estimator, "fit"):
         raise TypeError(
             f"evaluate expects an estimator, such as ProxyRegressor(). Got "
             f"{estimator!r:.80}."
+        )
+    if confidence_level is not None and not hasattr(estimator, "predict_interval"):
+        raise TypeError(
+            f"confidence_level={confidence_level!r} expects an estimator with a method "
+            f"predict_interval. Got {type(estimator).__name__}. Wrap it: "
+            "LanguageConformalRegressor(estimator)."
         )
 
 
@@ -330,16 +344,19 @@ def _tasks(records, X, splitter, groups, seeds, sizes):
                 yield task
 
 
-def _run_task(index, task, estimator, X, scores, data, functions, folder):
+def _run_task(index, task, estimator, X, scores, data, functions, folder, level):
     """Fit and predict, or read what an interrupted run has kept.
 
     Baselines are handed `data`, which has the proxies and languages. Workers get no
-    Bunch, of which dask makes a plain dict, and not the rest of the table.
+    Bunch, of which dask makes a plain dict, and not the rest of the table. The ends of
+    the intervals at a confidence `level` are the last two rows.
     """
     path = None if folder is None else folder / task.filename
     test = task.test
     if path is not None:
-        kept = _read_kept(path, (1 + len(functions), len(test)))
+        kept = _read_kept(
+            path, (1 + len(functions) + 2 * (level is not None), len(test))
+        )
         if kept is not None:
             return index, kept
     y = scores.iloc[task.train]
@@ -347,6 +364,8 @@ def _run_task(index, task, estimator, X, scores, data, functions, folder):
     rows = [estimator.predict(X.iloc[test])]
     for function in functions.values():
         rows.append(function(data.iloc[task.train], y, data.iloc[test]))
+    if level is not None:
+        rows.extend(estimator.predict_interval(X.iloc[test], level).T)
     predictions = np.vstack([np.asarray(row, dtype=float).reshape(-1) for row in rows])
     if path is not None:
         with write_whole(path) as temporary:
@@ -402,15 +421,17 @@ def _predictions_table(records, tasks, results, names):
                 "train_size": np.full(len(test), task.train_size),
                 "n_train": np.full(len(test), len(task.train)),
             }
-            for model, prediction in zip(names, predicted, strict=True):
-                blocks.append(
-                    shared
-                    | {
-                        "model": np.full(len(test), model, dtype=object),
-                        "truth": truth[test],
-                        "prediction": prediction,
-                    }
-                )
+            predicted, ends = predicted[: len(names)], predicted[len(names) :]
+            for i, (model, prediction) in enumerate(zip(names, predicted, strict=True)):
+                block = shared | {
+                    "model": np.full(len(test), model, dtype=object),
+                    "truth": truth[test],
+                    "prediction": prediction,
+                }
+                if len(ends):  # the intervals are those of the estimator, the first
+                    own = ends if i == 0 else np.full_like(ends, np.nan)
+                    block |= {"lower": own[0], "upper": own[1]}
+                blocks.append(block)
     return pd.DataFrame(
         {
             column: np.concatenate([block[column] for block in blocks])

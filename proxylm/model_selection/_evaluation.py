@@ -10,6 +10,8 @@ import pandas as pd
 
 from proxylm._files import write_whole
 from proxylm.model_selection._scores import (
+    covered,
+    interval_width,
     mae,
     pairwise_accuracy,
     r2,
@@ -19,6 +21,7 @@ from proxylm.model_selection._scores import (
 from proxylm.records._tables import EXACT_NUMBERS
 
 SIDES = ("source", "target")
+INTERVAL_SCORES = {"coverage": covered, "width": interval_width}
 
 
 class Evaluation:
@@ -31,7 +34,7 @@ class Evaluation:
         ``target_language``, ``language`` (left out in the fold, or ``""``), ``side``
         on which it stands (``"source"``, ``"target"``, ``"both"``, ``""``),
         ``fold``, ``seed``, ``train_size``, ``n_train``, ``model``, ``truth`` and
-        ``prediction``.
+        ``prediction``; with intervals, also their ends ``lower`` and ``upper``.
     name : str
         What the estimator is called in the column ``model``.
     metric : str or None
@@ -91,8 +94,8 @@ class Evaluation:
         summary : DataFrame
             One row per model and train size with ``rmse``, ``rmse_as_source``,
             ``rmse_as_target`` (NaN without sides), ``mae``, ``r2``, ``spearman``,
-            ``pairwise_accuracy`` and ``n_predictions``. RMSE and MAE are in units of
-            the scores.
+            ``pairwise_accuracy`` and ``n_predictions``; with intervals, also
+            ``coverage`` and ``width``. RMSE, MAE and width are in units of the scores.
 
         Notes
         -----
@@ -102,7 +105,8 @@ class Evaluation:
         - R2 is 1 - sum((y - p)^2) / sum((y - mean(y))^2),
         - Spearman is the correlation of the ranks of y and p,
         - pairwise accuracy is the share of the pairs of records with different y that
-          p puts in the same order; equal predictions count one half [1]_.
+          p puts in the same order; equal predictions count one half [1]_,
+        - coverage is the share of the y in their intervals, width their mean width.
 
         Spearman is NaN where y or p is constant, R2 and pairwise accuracy where y is.
 
@@ -133,6 +137,7 @@ class Evaluation:
                     "r2": means["r2"],
                     "spearman": means["spearman"],
                     "pairwise_accuracy": means["pairwise_accuracy"],
+                    **{name: means[name] for name in self._interval_scores},
                     "n_predictions": len(part),
                 }
             )
@@ -151,7 +156,8 @@ class Evaluation:
         errors : DataFrame
             Indexed by language, with ``rmse_as_source``, ``rmse_as_target``, their
             mean ``rmse`` (in units of the scores, averaged over seeds) and ``n``,
-            the number of records per seed.
+            the number of records per seed; with intervals, also their ``coverage`` and
+            ``width``, averaged over seeds, then sides.
         """
         part = self._rows_of(model)
         part = part[(part["train_size"] == part["train_size"].max())]
@@ -170,6 +176,13 @@ class Evaluation:
         table = pd.DataFrame(columns)
         table.index.name = "language"
         table["rmse"] = table.mean(axis=1)
+        for name, score in self._interval_scores.items():
+            sides = [
+                score(rows).groupby([rows["language"], rows["seed"]]).mean()
+                for rows in (part[part["side"].isin([side, "both"])] for side in SIDES)
+            ]
+            per_side = [side.groupby("language").mean() for side in sides]
+            table[name] = pd.concat(per_side, axis=1).mean(axis=1)
         n_seeds = part["seed"].nunique()
         table["n"] = part.groupby("language").size().div(n_seeds).astype(int)
         return table
@@ -247,6 +260,7 @@ class Evaluation:
                     file,
                     keep_default_na=False,
                     dtype=dict.fromkeys(text, str),
+                    na_values=dict.fromkeys(["lower", "upper"], ""),
                     **EXACT_NUMBERS,
                 )
         try:
@@ -274,10 +288,15 @@ class Evaluation:
             raise ValueError(f"model expects one of {known}. Got {model!r}.")
         return rows
 
-    @staticmethod
-    def _side_scores(part):
+    @property
+    def _interval_scores(self):
+        """Coverage and width as functions of rows; none without intervals."""
+        return INTERVAL_SCORES if "lower" in self.predictions else {}
+
+    def _side_scores(self, part):
         """Return scores averaged over folds and seeds; R2 over each seed's rows."""
         names = ["rmse", "mae", "r2", "spearman", "pairwise_accuracy"]
+        names += self._interval_scores
         if part.empty:
             return dict.fromkeys(names, np.nan)
         per_fold = []
@@ -290,6 +309,7 @@ class Evaluation:
                     "spearman": spearman(truth, prediction),
                     "pairwise_accuracy": pairwise_accuracy(truth, prediction),
                 }
+                | {name: f(fold).mean() for name, f in self._interval_scores.items()}
             )
         scores = pd.DataFrame(per_fold).mean().to_dict()
         scores["r2"] = np.mean(

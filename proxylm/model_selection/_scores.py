@@ -1,4 +1,4 @@
-"""How far predictions are from the truth, and whether they order it."""
+"""How far predictions are from the truth, whether they order it and know it."""
 
 import numpy as np
 from scipy.stats import kendalltau, rankdata
@@ -54,3 +54,14 @@ def pairwise_accuracy(truth, prediction):
         return 0.5
     tau = kendalltau(truth, prediction).statistic
     return float(0.5 + tau * np.sqrt(predicted / decided) / 2)
+
+
+def covered(rows):
+    """Whether each score lies in its interval: 1 or 0, NaN without an interval."""
+    inside = rows["truth"].between(rows["lower"], rows["upper"])
+    return inside.astype(float).where(rows["lower"].notna())
+
+
+def interval_width(rows):
+    """Width of each interval, in units of the scores."""
+    return rows["upper"] - rows["lower"]

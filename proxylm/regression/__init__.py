@@ -1,6 +1,11 @@
 """Regressors that predict the score of a language model from cheap features."""
 
 from proxylm.regression._factorization import MatrixFactorizationRegressor
+from proxylm.regression._language_conformal import LanguageConformalRegressor
 from proxylm.regression._regressor import ProxyRegressor
 
-__all__ = ["MatrixFactorizationRegressor", "ProxyRegressor"]
+__all__ = [
+    "LanguageConformalRegressor",
+    "MatrixFactorizationRegressor",
+    "ProxyRegressor",
+]

@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from proxylm.regression._conformal import IntervalCalibrator, unseen_sides
 from proxylm.regression._design import StackDesign
 from proxylm.regression._members import ProcessMember, make_members
 
@@ -38,7 +39,8 @@ class OutOfFold(NamedTuple):
 
     rows: np.ndarray  # (n_pairs,) row numbers
     folds: np.ndarray  # (n_pairs,) fold numbers
-    n_unseen: np.ndarray  # (n_pairs,) sides whose language the fold left out
+    unseen: np.ndarray  # (n_pairs, n_sides) whether the fold left the language out
+    distance: np.ndarray  # (n_pairs,) to the nearest row that was left in
     members: np.ndarray  # (n_members, n_pairs)
 
 
@@ -106,13 +108,9 @@ def _without_fold(member, rows, y, weights, fold):
         return member.without(rows, y, weights, fold)
 
 
-def _unseen_sides(languages, fold):
-    """Return for each row of a fold how many of its languages the rest lacks."""
-    rest = np.delete(languages, fold, axis=0)
-    return sum(
-        (~np.isin(column[fold], known)).astype(int)
-        for column, known in zip(languages.T, rest.T, strict=True)
-    ) + np.zeros(len(fold), dtype=int)
+def _unseen_by_rest(languages, fold):
+    """Mark the languages of the rows of a fold that the other rows lack."""
+    return unseen_sides(languages[fold], np.delete(languages, fold, axis=0).T)
 
 
 class StackedRegressor(RegressorMixin, BaseEstimator):
@@ -129,6 +127,8 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         Columns of the table.
     score_range : (float, float)
         Predictions of every member are clipped to it.
+    only : tuple of str or None
+        Names of the members, all that suit the table if None.
     n_jobs : int or None
         Threads over members and folds.
     random_state : int
@@ -142,13 +142,23 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         that was seen.
     cv_rmse_ : dict of str to float
         RMSE of the members and of the ``"stack"`` on languages left out.
+    calibrator_ : IntervalCalibrator or None
+        None if there are too few rows to leave any out.
     """
 
-    def __init__(self, languages=(), proxies=(), score_range=None, n_jobs=None,
-                 random_state=0):  # fmt: skip
+    def __init__(
+        self,
+        languages=(),
+        proxies=(),
+        score_range=None,
+        only=None,
+        n_jobs=None,
+        random_state=0,
+    ):
         self.languages = languages
         self.proxies = proxies
         self.score_range = score_range
+        self.only = only
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -173,7 +183,12 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
         self.design_ = StackDesign(self.languages, self.proxies).fit(table, context)
         rows = self.design_.transform(table)
-        self.members_ = make_members(self.design_, len(y), self.random_state)
+        members = make_members(self.design_, len(y), self.random_state)
+        self.members_ = {
+            name: member
+            for name, member in members.items()
+            if self.only is None or name in self.only
+        }
         self._mean = np.average(y, weights=weights)
         low, high = self.score_range or (-np.inf, np.inf)
         spread = np.ptp(y)
@@ -208,10 +223,15 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             if name not in predictions:
                 predictions[name] = member.out_of_fold(rows, y, weights, folds)
         n_language = len(language_folds)
+        self._near = rows.gaussian[:, list(self.design_.row)]
+        n_language = len(language_folds)
         self.new_ = self._gather(rows, language_folds, predictions, 0)
         self.known_ = self._gather(rows, row_folds, predictions, n_language)
+        self._far = None
+        if self.new_ is not None:
+            self._far = np.percentile(self.new_.distance, FAR)
         self._learn_weights(rows, y, weights)
-        self._learn_distances(rows, language_folds)
+        self._calibrate(rows, y, weights)
         return self
 
     def _gather(self, rows, folds, predictions, first):
@@ -222,70 +242,114 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             np.concatenate(predictions[name][first : first + len(folds)])
             for name in self.members_
         ]
+        distances = [
+            _nearest(self._near[fold], np.delete(self._near, fold, axis=0))
+            for fold in folds
+        ]
+        unseen = [_unseen_by_rest(rows.languages, fold) for fold in folds]
         return OutOfFold(
             np.concatenate(folds),
             np.repeat(np.arange(len(folds)), [len(fold) for fold in folds]),
-            np.concatenate([_unseen_sides(rows.languages, fold) for fold in folds]),
+            np.concatenate(unseen),
+            np.concatenate(distances),
             np.clip(members, *self._bounds),
         )
 
-    def _learn_distances(self, rows, folds):
-        """Learn how far rows of left-out languages are from the rest."""
-        self._near = rows.gaussian[:, list(self.design_.row)]
-        self._far = None
-        if len(folds) >= 2 and self.members_:
-            distances = [
-                _nearest(self._near[fold], np.delete(self._near, fold, axis=0))
-                for fold in folds
-            ]
-            self._far = np.percentile(np.concatenate(distances), FAR)
-
     def _learn_weights(self, rows, y, weights):
+        """Learn the weights of the members in every regime."""
         names = list(self.members_)
-        own = np.array([not m.uses_profiles for m in self.members_.values()])
+        own = np.array([not m.uses_profiles for m in self.members_.values()], bool)
         equal = np.full(len(names), 1 / max(len(names), 1))
-        known, new = equal, None
-        if self.known_ is not None:
-            known = self._stack_weights(self.known_, y, weights, slice(None))
-        if self.new_ is not None:
-            # One language at a time is new to most; both sides are in few folds.
-            one = self.new_.n_unseen <= 1
-            one = one if one.any() else slice(None)
-            n_languages = max(len(np.unique(rows.languages)), 1)
-            shrinkage = LANGUAGE_SHRINKAGE / n_languages
-            new = self._stack_weights(self.new_, y, weights, one, shrinkage)
-        unprofiled = np.zeros(len(names))
-        if self.new_ is not None and own.any():
-            part = self.new_._replace(members=self.new_.members[own])
-            unprofiled[own] = self._stack_weights(part, y, weights, one, shrinkage)
-        elif own.any():
-            unprofiled[own] = known[own] / max(known[own].sum(), 1e-12)
         far = own / max(own.sum(), 1)
-        self._weights = np.array(
-            [known, known if new is None else new, unprofiled, far]
-        )
+        n_languages = max(len(np.unique(rows.languages)), 1)
+        self._shrinkage = SHRINKAGE, LANGUAGE_SHRINKAGE / n_languages
+        known = new = unprofiled = equal
+        if self.known_ is not None:
+            known = self._stack_weights(self.known_, y, weights, 0)
+            new, unprofiled = known, far
+        if self.new_ is not None:
+            new = self._stack_weights(self.new_, y, weights, 1)
+            part = self.new_._replace(members=self.new_.members[own])
+            unprofiled = np.zeros(len(names))
+            unprofiled[own] = self._stack_weights(part, y, weights, 1)
+            if not self.languages:
+                known = new  # nothing in a row tells whether its language is known
+        self._weights = np.array([known, new, unprofiled, far])
         self.weights_ = {
             regime: dict(zip(names, map(float, row), strict=True))
             for regime, row in zip(REGIMES, self._weights, strict=True)
         }
+        judged = self.known_ if self.new_ is None else self.new_
         self.cv_rmse_ = {}
-        judged, stack = (
-            (self.new_, self._weights[1])
-            if self.new_ is not None
-            else (self.known_, self._weights[0])
-        )
         if judged is not None:
-            errors = np.vstack([judged.members, stack @ judged.members])
-            errors -= y[judged.rows]
+            stack = self._mix(judged, self._weights[int(self.new_ is not None)])
+            errors = np.vstack([judged.members, stack]) - y[judged.rows]
             mean = np.average(errors**2, axis=1, weights=weights[judged.rows])
             self.cv_rmse_ = dict(
                 zip([*names, "stack"], np.sqrt(mean).tolist(), strict=True)
             )
 
-    def _stack_weights(self, found, y, weights, chosen, shrinkage=SHRINKAGE):
+    def _stack_weights(self, found, y, weights, is_new, chosen=None):
+        """Return the weights that out-of-fold predictions ask for."""
+        chosen = np.ones(len(found.rows), bool) if chosen is None else chosen
+        # One language at a time is new to most; both sides are in few folds.
+        one = found.unseen.sum(axis=1) <= 1
+        chosen = chosen & one if (chosen & one).any() else chosen
         rows = found.rows[chosen]
         return simplex_weights(
-            found.members[:, chosen], y[rows], weights[rows], shrinkage
+            found.members[:, chosen], y[rows], weights[rows], self._shrinkage[is_new]
+        )
+
+    def _far_share(self, distance):
+        """Return how far rows are from all that was seen, from 0 to 1."""
+        if self._far is None:
+            return np.zeros(len(distance))
+        low, high = self._far
+        return np.clip((distance - low) / max(high - low, 1e-12), 0, 1)
+
+    def _mix(self, found, weights):
+        """Return the stack's predictions from members, weights and distances."""
+        share = self._far_share(found.distance)
+        return (1 - share) * (weights @ found.members) + share * (
+            self._weights[3] @ found.members
+        )
+
+    def _calibrate(self, rows, y, weights):
+        """Fit the intervals to out-of-fold predictions of the stack.
+
+        The weights with which a fold is predicted are learned from the other folds.
+        """
+        pairs, stack = [], []
+        for is_new, found in enumerate((self.known_, self.new_)):
+            if found is None:
+                continue
+            predicted = np.empty(len(found.rows))
+            for fold in np.unique(found.folds):
+                inside = found.folds == fold
+                own = self._stack_weights(found, y, weights, is_new, ~inside)
+                predicted[inside] = self._mix(found, own)[inside]
+            pairs.append(found)
+            stack.append(predicted)
+        if not self.languages and len(pairs) == 2:
+            pairs, stack = pairs[1:], stack[1:]
+        self.calibrator_ = None
+        if not pairs:
+            return
+        index = np.concatenate([found.rows for found in pairs])
+        members = np.hstack([found.members for found in pairs])
+        self.calibrator_ = IntervalCalibrator().fit(
+            y[index],
+            np.concatenate(stack),
+            self._spread_features(rows.take(index), members),
+            rows.languages[index] if self.languages else None,
+            np.vstack([found.unseen for found in pairs]) if self.languages else None,
+            weights[index],
+        )
+
+    def _spread_features(self, rows, members):
+        """Return what the spread is predicted from: features and disagreement."""
+        return np.column_stack(
+            [rows.raw[:, list(self.design_.row)], members.std(axis=0)]
         )
 
     def predict_members(self, rows):
@@ -295,19 +359,26 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
 
     def predict(self, table):
         """Predict the scores of the rows of a table."""
+        return self.predict_with_spread(table)[0]
+
+    def predict_with_spread(self, table):
+        """Return predictions, the features of their spread, and unseen languages.
+
+        Returns
+        -------
+        predicted : ndarray of shape (n_rows,)
+        features : ndarray of shape (n_rows, n_features)
+        unseen : ndarray of bool of shape (n_rows, n_sides)
+        """
         check_is_fitted(self)
         rows = self.design_.transform(table)
+        unseen = rows.languages < 0
         if not self.members_:
-            return np.full(len(rows), self._mean)
-        regime = np.where(rows.n_unseen == 0, 0, np.where(rows.is_profiled, 1, 2))
-        weights = self._weights[regime]
-        if self._far is not None:
-            share = self._far_share(rows)[:, None]
-            weights = (1 - share) * weights + share * self._weights[3]
-        return np.einsum("nm,mn->n", weights, self.predict_members(rows))
-
-    def _far_share(self, rows):
-        """Return how far each row is from all that was seen, from 0 to 1."""
+            return np.full(len(rows), self._mean), np.empty((len(rows), 0)), unseen
+        members = self.predict_members(rows)
+        regime = np.where(~unseen.any(axis=1), 0, np.where(rows.is_profiled, 1, 2))
         distance = _nearest(rows.gaussian[:, list(self.design_.row)], self._near)
-        low, high = self._far
-        return np.clip((distance - low) / max(high - low, 1e-12), 0, 1)
+        share = self._far_share(distance)[:, None]
+        weights = (1 - share) * self._weights[regime] + share * self._weights[3]
+        predicted = np.einsum("nm,mn->n", weights, members)
+        return predicted, self._spread_features(rows, members), unseen

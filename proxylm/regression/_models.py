@@ -14,6 +14,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from proxylm._nearest import nearest
+from proxylm.regression._auto import StackedRegressor
 from proxylm.regression._factorization import MatrixFactorizationRegressor
 from proxylm.regression._poly import ScaledPowers
 
@@ -30,6 +31,8 @@ class ModelContext:
     indicators: tuple[int, ...]
     random_state: int
     n_jobs: int | None
+    languages: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,15 @@ def _factorization(context, **params):
     return MatrixFactorizationRegressor(**(defaults | params))
 
 
+def _gaussian_process(context):
+    return StackedRegressor(
+        languages=context.languages,
+        proxies=context.proxies,
+        only=("gp",),
+        random_state=context.random_state,
+    )
+
+
 def _ridge(context, **params):
     return Pipeline(
         [
@@ -156,6 +168,7 @@ REGRESSORS = {
         grid={"n_components": [0, 5, 10, 20]},
         distributions={"n_components": [0, 2, 5, 10, 20]},
     ),
+    "gp": NamedRegressor(build=_gaussian_process, takes_languages=True),
     "ridge": NamedRegressor(
         build=_ridge,
         grid={"alpha": [0.1, 1.0, 10.0, 100.0, 1000.0]},

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_array,
@@ -22,6 +23,7 @@ from sklearn.utils.validation import (
 from proxylm._nearest import nearest
 from proxylm.records import SCORE_RANGES
 from proxylm.regression._auto import StackedRegressor
+from proxylm.regression._intervals import IntervalMixin
 from proxylm.regression._models import (
     ModelContext,
     column_importances,
@@ -32,10 +34,22 @@ from proxylm.regression._models import (
 from proxylm.regression._roles import language_groups, numeric_part, resolve_roles
 from proxylm.regression._search import inner_folds, search_parameters
 
+# Are handed a table even where it has no languages.
+TAKE_TABLES = ("auto", "gp")
 CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
 
 
-class ProxyRegressor(RegressorMixin, BaseEstimator):
+def _has_intervals(regressor):
+    """Say whether a regressor has intervals, or how it gets them."""
+    if isinstance(regressor.regressor, str) and regressor.regressor == "auto":
+        return True
+    raise AttributeError(
+        f'Intervals expect regressor="auto". Got {regressor.regressor!r}. Wrap it: '
+        "LanguageConformalRegressor(ProxyRegressor(...))."
+    )
+
+
+class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
     """Predict the score of a large language model from cheap features.
 
     The regressor behind it is chosen by name. Languages are roles of columns, not
@@ -44,8 +58,8 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    regressor : {"auto", "xgboost", "lightgbm", "poly", "mf", "ridge"} or estimator, \
-            default="auto"
+    regressor : {"auto", "xgboost", "lightgbm", "gp", "poly", "mf", "ridge"} or \
+            estimator, default="auto"
         What predicts. ``"auto"`` weighs Gaussian processes, trees, lines and factors
         by how well each predicts languages that were left out, and by how well it
         predicts known ones; ``"poly"`` is an elastic net on powers without
@@ -240,6 +254,8 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
             indicators=tuple(roles.names.index(name) for name in roles.indicators),
             random_state=int(rng.randint(np.iinfo(np.int32).max)),
             n_jobs=self.n_jobs,
+            languages=roles.languages,
+            proxies=roles.proxies,
         )
         self._roles = roles
         self._feature_scale = np.nan_to_num(np.nanstd(features, axis=0))
@@ -256,23 +272,73 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         self.regressor_ = fit_weighted(estimator, inputs, y, sample_weight)
         return self
 
-    def predict(self, X):
+    def predict(self, X, return_interval=False, confidence_level=0.9):
         """Predict the scores of records.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
             The columns seen in `fit`. Languages that were not seen are allowed.
+        return_interval : bool, default=False
+            Whether to return the intervals too, as `predict_interval` does.
+        confidence_level : float, default=0.9
+            Share of the scores that the intervals are to hold.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
             Predicted scores, in units of the y of `fit`.
+        interval : ndarray of shape (n_samples, 2)
+            Lower and upper ends, only if `return_interval` is true.
         """
         check_is_fitted(self)
+        if return_interval:
+            return self.predict(X), self.predict_interval(X, confidence_level)
         inputs = self._inputs(X, self._validate_predict(X), self._takes_languages)
         predicted = np.asarray(self.regressor_.predict(inputs), dtype=np.float64)
         return np.clip(predicted.reshape(-1), *self.score_range_)
+
+    @available_if(_has_intervals)
+    def predict_interval(self, X, confidence_level=0.9):
+        """Predict intervals that hold the scores of records. Only with ``"auto"``.
+
+        Any other regressor has them in a :class:`LanguageConformalRegressor`.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            The columns seen in `fit`. The interval of a language that was not seen is
+            wider.
+        confidence_level : float, default=0.9
+            Share of the scores that the intervals are to hold, on average over
+            languages.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2)
+            Lower and upper ends, in units of the y of `fit`.
+        """
+        check_is_fitted(self)
+        return self._interval(X, confidence_level)[1]
+
+    @available_if(_has_intervals)
+    def predict_proba_above(self, X, threshold):
+        """Predict the probability that scores exceed a threshold. Only with ``"auto"``.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            The columns seen in `fit`.
+        threshold : float or array-like of shape (n_samples,)
+            In units of the y of `fit`.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples,)
+            Probability that the score of each record is above its threshold.
+        """
+        check_is_fitted(self)
+        return self._probability_above(X, threshold)
 
     @property
     def feature_importances_(self):
@@ -343,8 +409,7 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
 
     def _inputs(self, X, features, takes_languages):
         """Return what the regressor is handed: numbers, or languages beside them."""
-        stacked = self.regressor_name_ == "auto"
-        if not stacked and not (takes_languages and self._roles.languages):
+        if self.regressor_name_ not in TAKE_TABLES and not (takes_languages and self._roles.languages):
             return features
         names = self._roles.names or [f"x{i}" for i in range(features.shape[1])]
         numbers = pd.DataFrame(features, columns=list(names))
@@ -355,6 +420,22 @@ class ProxyRegressor(RegressorMixin, BaseEstimator):
         # Roles are settled: what comes next is told by name, not by a schema.
         table.attrs.clear()
         return table
+
+    def _predict_with_spread(self, X):
+        """Return predictions, the features of their spread, and unseen languages."""
+        inputs = self._inputs(X, self._validate_predict(X), self._takes_languages)
+        predicted, features, unseen = self.regressor_.predict_with_spread(inputs)
+        return np.clip(predicted, *self.score_range_), features, unseen
+
+    @property
+    def _calibrator(self):
+        calibrator = self.regressor_.calibrator_
+        if calibrator is None:
+            raise ValueError(
+                "Intervals expect at least 10 records to learn errors from. Got "
+                "fewer in fit."
+            )
+        return calibrator
 
     def _name(self):
         """Return the name of the regressor, or of its class."""
