@@ -16,6 +16,7 @@ ESTIMATORS = [
     ProxyRegressor(),
     ProxyRegressor("xgboost", regressor_params=QUICK),
     ProxyRegressor("lightgbm", regressor_params=QUICK),
+    ProxyRegressor("gp"),
     ProxyRegressor("poly"),
     ProxyRegressor("ridge"),
     ProxyRegressor("ridge", search="grid", cv=2),

@@ -23,9 +23,11 @@ from proxylm.regression._members import ProcessMember, make_members
 SHRINKAGE = 0.1
 LANGUAGE_SHRINKAGE = 15.0
 N_ROW_FOLDS = 5
-# A row farther from its nearest neighbour than half of the rows of left-out languages
-# are begins to be far, one farther than nine tenths is.
+# A row with a new language begins to be far where it is farther from its nearest
+# neighbour than half of the rows of left-out languages are, and is where it is farther
+# than nine tenths; one of known languages must be farther than other rows are, too.
 FAR = (50, 90)
+FAR_KNOWN = (95, 100)
 
 
 REGIMES = ("known", "new", "unprofiled", "far")
@@ -229,7 +231,10 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         self.known_ = self._gather(rows, row_folds, predictions, n_language)
         self._far = None
         if self.new_ is not None:
-            self._far = np.percentile(self.new_.distance, FAR)
+            new = known = np.percentile(self.new_.distance, FAR)
+            if self.known_ is not None:
+                known = np.percentile(self.known_.distance, FAR_KNOWN)
+            self._far = np.array([np.maximum(known, new), new])
         self._learn_weights(rows, y, weights)
         self._calibrate(rows, y, weights)
         return self
@@ -300,16 +305,16 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             found.members[:, chosen], y[rows], weights[rows], self._shrinkage[is_new]
         )
 
-    def _far_share(self, distance):
+    def _far_share(self, distance, unseen):
         """Return how far rows are from all that was seen, from 0 to 1."""
         if self._far is None:
             return np.zeros(len(distance))
-        low, high = self._far
-        return np.clip((distance - low) / max(high - low, 1e-12), 0, 1)
+        low, high = self._far[unseen.any(axis=1).astype(int)].T
+        return np.clip((distance - low) / np.maximum(high - low, 1e-12), 0, 1)
 
     def _mix(self, found, weights):
         """Return the stack's predictions from members, weights and distances."""
-        share = self._far_share(found.distance)
+        share = self._far_share(found.distance, found.unseen)
         return (1 - share) * (weights @ found.members) + share * (
             self._weights[3] @ found.members
         )
@@ -378,7 +383,7 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         members = self.predict_members(rows)
         regime = np.where(~unseen.any(axis=1), 0, np.where(rows.is_profiled, 1, 2))
         distance = _nearest(rows.gaussian[:, list(self.design_.row)], self._near)
-        share = self._far_share(distance)[:, None]
+        share = self._far_share(distance, unseen)[:, None]
         weights = (1 - share) * self._weights[regime] + share * self._weights[3]
         predicted = np.einsum("nm,mn->n", weights, members)
         return predicted, self._spread_features(rows, members), unseen

@@ -62,9 +62,10 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
             estimator, default="auto"
         What predicts. ``"auto"`` weighs Gaussian processes, trees, lines and factors
         by how well each predicts languages that were left out, and by how well it
-        predicts known ones; ``"poly"`` is an elastic net on powers without
-        interactions, ``"mf"`` is :class:`MatrixFactorizationRegressor`. Any
-        scikit-learn regressor can be passed.
+        predicts known ones; ``"gp"`` is a Gaussian process with effects of the
+        languages, ``"poly"`` an elastic net on powers without interactions, ``"mf"``
+        :class:`MatrixFactorizationRegressor`. Any scikit-learn regressor can be
+        passed.
     languages : "auto", None, str or list of str, default="auto"
         Columns of X with the source and the target language, one or two.
         ``"auto"`` takes them from the schema that the loaders attach to a table
@@ -409,7 +410,8 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
 
     def _inputs(self, X, features, takes_languages):
         """Return what the regressor is handed: numbers, or languages beside them."""
-        if self.regressor_name_ not in TAKE_TABLES and not (takes_languages and self._roles.languages):
+        has_table = takes_languages and bool(self._roles.languages)
+        if self.regressor_name_ not in TAKE_TABLES and not has_table:
             return features
         names = self._roles.names or [f"x{i}" for i in range(features.shape[1])]
         numbers = pd.DataFrame(features, columns=list(names))
@@ -450,9 +452,9 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
                 f'{given} expects a named regressor. Got regressor="auto" with '
                 f"{getattr(self, given)!r}. Name the regressor that it is for."
             )
-        folds = []
-        if groups is not None or not isinstance(self.cv, Integral):
-            folds = self._inner_folds(features, y, groups, context)
+        folds = self._inner_folds(features, y, groups, context)
+        if groups is None and isinstance(self.cv, Integral):
+            folds = []  # of rows, which the stack makes itself
         self._takes_languages = True
         self.regressor_ = StackedRegressor(
             languages=self._roles.languages,
