@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_solve, lapack, solve_triangular
+from scipy.linalg import cho_solve, lapack
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
@@ -124,20 +124,6 @@ class GaussianProcess:
     def predict(self, rows):
         """Return posterior means of shape (n_rows,)."""
         return _covariance(self.kernels, self.theta, rows, self.rows) @ self.alpha
-
-    def predict_variance(self, rows):
-        """Return posterior variances, noise included, of shape (n_rows,)."""
-        cross = _covariance(self.kernels, self.theta, self.rows, rows)
-        half = solve_triangular(self.factor, cross, lower=True, check_finite=False)
-        prior = np.full(len(rows.Z), INTERCEPT + np.exp(2 * self.theta[-1]))
-        for kernel, part in zip(
-            self.kernels, _split(self.theta, self.kernels), strict=True
-        ):
-            prior += [
-                kernel.value(part, rows.take([i]), rows.take([i]))[0].item()
-                for i in range(len(rows.Z))
-            ]
-        return np.maximum(prior - np.einsum("ij,ij->j", half, half), JITTER)
 
     def leave_out(self, groups):
         """Return what the process without each group predicts for it, in closed form.

@@ -27,28 +27,6 @@ def _matches(codes, others):
 
 
 @dataclass(frozen=True)
-class Linear:
-    """Covariance s^2 x.x' / p of a linear function of some columns."""
-
-    columns: tuple[int, ...]
-
-    @property
-    def start(self):
-        """Logarithms of the parameters to start from: the amplitude s."""
-        return np.log([0.5])
-
-    def value(self, theta, rows, others):
-        """Return the covariance of two sets of rows, and what the gradient needs."""
-        columns = list(self.columns)
-        product = rows.Z[:, columns] @ others.Z[:, columns].T
-        return product * (np.exp(2 * theta[0]) / len(columns)), None
-
-    def gradient(self, theta, rows, K, kept, W):
-        """Return sum(W * dK / dtheta) for every parameter."""
-        return np.array([2 * np.vdot(W, K)])
-
-
-@dataclass(frozen=True)
 class Trend:
     """Covariance of a linear function of some columns with vague coefficients.
 

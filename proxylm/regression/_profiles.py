@@ -1,6 +1,7 @@
 """What the proxies say of a language, before any score of the target is known."""
 
 import numpy as np
+import pandas as pd
 
 # Factors of a language are read off a table of proxy scores that is filled this far.
 LEAST_FILL = 0.5
@@ -38,9 +39,9 @@ class LanguageProfiles:
         self.tables = []
         for name in self.languages:
             grouped = table[list(self.proxies)].groupby(table[name])
-            profile = grouped.mean().join(
-                grouped.std(ddof=0), lsuffix="|mean", rsuffix="|std"
-            )
+            parts = grouped.mean(), grouped.std(ddof=0)
+            profile = pd.concat(parts, axis=1, keys=("mean", "std"))
+            profile.columns = [f"{proxy}|{kind}" for kind, proxy in profile.columns]
             self.tables.append(profile)
         if len(self.languages) == 2:
             for proxy in self.proxies:

@@ -117,14 +117,17 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
     score_range_ : tuple of (float, float)
         The range to which predictions are clipped, in units of y.
     feature_importances_ : ndarray of shape (`n_features_in_`,)
-        Importances that sum to one: those of the trees, or the absolute coefficients
-        of the standardised features. Zero for language columns.
+        Importances that sum to one: with ``"auto"`` and ``"gp"`` how far predictions
+        move when the column takes the values of other records, else those of the
+        trees, or the absolute coefficients of the standardised features. Zero for
+        language columns.
     best_params_ : dict
         The parameters found by the search; empty without one.
     weights_ : dict of str to dict
         With ``"auto"`` the weights of its members, for rows whose languages are all
         ``"known"``, for rows with one that is ``"new"``, and for those whose new
-        language has no profile (``"unprofiled"``).
+        language has no profile (``"unprofiled"``), and for rows ``"far"`` from all that
+        was seen. Empty with other regressors.
     cv_rmse_ : dict
         RMSE over the inner folds, in units of y: of the members of ``"auto"`` and
         their ``"stack"``, or of the regressor that was searched. Empty when nothing
@@ -263,7 +266,7 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
         self.languages_ = roles.languages
         self.proxies_ = roles.proxies
         self.score_range_ = self._resolve_range(roles)
-        self.best_params_, self.cv_rmse_ = {}, {}
+        self.best_params_, self.cv_rmse_, self.weights_ = {}, {}, {}
         if isinstance(self.regressor, str) and self.regressor == "auto":
             self.regressor_name_ = "auto"
             self._fit_stack(X, features, y, groups, sample_weight, context)

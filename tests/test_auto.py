@@ -1,0 +1,371 @@
+"""The default: what it learns from, what it may not see, and what it weighs."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.utils import Bunch
+
+from proxylm import LanguageKFold, ProxyRegressor, RecordSchema, evaluate
+from proxylm.records import make_records
+from proxylm.regression._auto import StackedRegressor, simplex_weights
+from proxylm.regression._design import StackDesign
+from proxylm.regression._profiles import LanguageProfiles, matrix_factors
+
+LANGUAGES = ["deu", "fra", "ind", "jav", "kat", "swh", "tam", "yor"]
+PROXIES = ["small_ft", "small_noft"]
+FOLDS = LanguageKFold(3)
+
+
+def make_frame(seed=0, effect=0.0):
+    """Draw a table of 8 by 8 languages; `effect` is the spread of a random effect."""
+    rng = np.random.default_rng(seed)
+    ease = pd.Series(rng.uniform(10, 40, len(LANGUAGES)), LANGUAGES)
+    offset = pd.Series(effect * rng.standard_normal(len(LANGUAGES)), LANGUAGES)
+    source, target = np.meshgrid(LANGUAGES, LANGUAGES)
+    frame = pd.DataFrame({"source_lang": source.ravel(), "target_lang": target.ravel()})
+    truth = (ease[frame["source_lang"]].to_numpy() + ease[frame["target_lang"]]) / 2
+    truth = truth.to_numpy()
+    frame["size"] = rng.uniform(0, 1, len(frame))
+    frame["small_ft"] = truth + rng.normal(0, 2, len(frame))
+    frame["small_noft"] = 0.5 * truth + rng.normal(0, 2, len(frame))
+    frame["score"] = truth + 3 * frame["size"] + rng.normal(0, 0.5, len(frame))
+    frame["score"] += offset[frame["source_lang"]].to_numpy()
+    frame["score"] += offset[frame["target_lang"]].to_numpy()
+    return frame
+
+
+def as_records(frame, features=("size",)):
+    schema = RecordSchema(features=features, proxies=PROXIES, target="score")
+    return make_records(frame, schema)
+
+
+@pytest.fixture(scope="module")
+def records():
+    return as_records(make_frame())
+
+
+def without(records, language):
+    """Return masks of the rows without and with a language."""
+    has = records.groups.eq(language).any(axis=1).to_numpy()
+    return ~has, has
+
+
+@pytest.fixture(scope="module")
+def fitted(records):
+    """A regressor that knows nothing of yor but its features, in the context."""
+    known, _ = without(records, "yor")
+    regressor = ProxyRegressor(context=records.data, random_state=0)
+    return regressor.fit(records.data[known], records.target[known])
+
+
+def test_it_is_better_than_each_naive_baseline_on_languages_left_out(records):
+    summary = evaluate(ProxyRegressor(), records, FOLDS).summary()
+    assert summary["rmse"].idxmin() == 0
+    assert summary["rmse"][0] < 0.95 * summary["rmse"][1:].min()
+
+
+def test_weights_are_shares_and_a_row_is_predicted_by_its_own(records, fitted):
+    for weights in fitted.weights_.values():
+        assert min(weights.values()) >= 0
+        assert sum(weights.values()) == pytest.approx(1)
+    stack = fitted.regressor_
+    table = records.data
+    rows = stack.design_.transform(table)
+    members = stack.predict_members(rows)
+    stack._far, kept = None, stack._far  # nothing is far
+    predicted = stack.predict(table)
+    stack._far = kept
+    names = list(stack.members_)
+    for regime, chosen in [("known", rows.n_unseen == 0), ("new", rows.n_unseen > 0)]:
+        weights = np.array([stack.weights_[regime][name] for name in names])
+        np.testing.assert_allclose(
+            predicted[chosen], (weights @ members)[chosen], atol=1e-9
+        )
+
+
+def test_without_context_a_new_language_has_no_profile_and_is_predicted(records):
+    known, new = without(records, "yor")
+    regressor = ProxyRegressor(random_state=0)
+    regressor.fit(records.data[known], records.target[known])
+    rows = regressor.regressor_.design_.transform(records.data[new])
+    assert not rows.is_profiled.any()
+    used = {name for name, w in regressor.weights_["unprofiled"].items() if w > 0}
+    assert used and not any(name.endswith("profiles") for name in used)
+    error = regressor.predict(records.data[new]) - records.target[new]
+    assert np.sqrt(np.mean(error**2)) < 0.5 * records.target.std()
+
+
+def test_a_prediction_does_not_depend_on_the_rows_beside_it(records, fitted):
+    together = fitted.predict_interval(records.data)
+    alone = [fitted.predict_interval(records.data[i : i + 1]) for i in (0, 31, 63)]
+    np.testing.assert_allclose(np.vstack(alone), together[[0, 31, 63]], atol=1e-8)
+
+
+def test_predictions_do_not_depend_on_the_names_of_languages(records, fitted):
+    known, new = without(records, "yor")
+    renamed = records.data.replace(
+        {name: f"x{name}" for name in LANGUAGES}  # the same order
+    )
+    again = clone(fitted).set_params(context=renamed)
+    again.fit(renamed[known], records.target[known])
+    np.testing.assert_allclose(
+        again.predict(renamed[new]), fitted.predict(records.data[new]), atol=1e-6
+    )
+
+
+def test_no_score_of_a_left_out_language_reaches_the_fit(records):
+    """Predictions for a language stay the same whatever its own scores are."""
+    rng = np.random.default_rng(0)
+    first = evaluate(ProxyRegressor(), records, FOLDS, baselines=False).predictions
+    changed = Bunch(**records)
+    _, new = without(records, "kat")
+    changed.target = records.target.copy()
+    changed.target[new] = rng.permutation(records.target[new]) + 50
+    again = evaluate(ProxyRegressor(), changed, FOLDS, baselines=False).predictions
+
+    fold = first["fold"] == first.loc[first["source"] == "kat", "fold"].mode()[0]
+    columns = ["record", "prediction"]
+    pd.testing.assert_frame_equal(first.loc[fold, columns], again.loc[fold, columns])
+    assert (first["prediction"] - again["prediction"]).abs().max() > 1
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+def test_what_only_leakage_could_know_is_missed(leaks):
+    """A random effect of each language is in its scores and nowhere else."""
+    effect = 10.0
+    frame = make_frame(seed=1, effect=effect)
+    features = ["size"]
+    if leaks:
+        frame["leak"] = frame["score"].groupby(frame["source_lang"]).transform("mean")
+        frame["leak"] += frame["score"].groupby(frame["target_lang"]).transform("mean")
+        features.append("leak")
+    evaluation = evaluate(
+        ProxyRegressor(), as_records(frame, features), FOLDS, baselines=False
+    )
+    error = evaluation.summary()["rmse"].item()
+    finds_it = error < 0.6 * effect
+    assert finds_it == leaks
+
+
+def test_context_is_features_only_and_must_have_the_columns_of_x(records):
+    with pytest.raises(ValueError, match="context expects the columns of X"):
+        ProxyRegressor(context=records.data.drop(columns="size")).fit(
+            records.data, records.target
+        )
+    spoiled = records.data.assign(score=1e9)  # a further column is never read
+    plain = ProxyRegressor(context=records.data, random_state=0)
+    given = ProxyRegressor(context=spoiled, random_state=0)
+    known, new = without(records, "yor")
+    fits = [
+        model.fit(records.data[known], records.target[known]).predict(records.data[new])
+        for model in (plain, given)
+    ]
+    np.testing.assert_array_equal(*fits)
+
+
+def test_evaluate_hands_over_the_features_of_all_records_unless_told_not_to(records):
+    kept = [
+        evaluate(ProxyRegressor(), records, FOLDS, baselines=False, context=context)
+        for context in (True, False)
+    ]
+    assert [run.signature["context"] for run in kept] == [True, False]
+    first, second = (run.predictions["prediction"] for run in kept)
+    assert np.abs(first - second).max() > 1e-6
+
+
+def test_intervals_are_wider_for_a_language_that_was_never_seen(records, fitted):
+    known, new = without(records, "yor")
+    width = np.diff(fitted.predict_interval(records.data), axis=1).ravel()
+    assert np.median(width[new]) > np.median(width[known])
+    wide = np.diff(fitted.predict_interval(records.data, 0.99), axis=1).ravel()
+    assert (wide >= width).all()
+    predicted, interval = fitted.predict(records.data, return_interval=True)
+    assert ((interval[:, 0] <= predicted) & (predicted <= interval[:, 1])).all()
+
+
+def test_intervals_hold_about_what_they_promise_on_languages_left_out():
+    coverage = [
+        evaluate(
+            ProxyRegressor(),
+            as_records(make_frame(seed)),
+            LanguageKFold(4),
+            baselines=False,
+            confidence_level=0.8,
+        ).summary()["coverage"]
+        for seed in (3, 4)
+    ]
+    assert 0.7 < np.mean(coverage) < 0.95
+
+
+def test_probability_falls_with_the_threshold_and_agrees_with_the_prediction(
+    records, fitted
+):
+    predicted = fitted.predict(records.data)
+    low, middle, high = (
+        fitted.predict_proba_above(records.data, predicted + shift)
+        for shift in (-20, 0, 20)
+    )
+    assert (low > 0.9).all() and (high < 0.1).all()
+    assert np.abs(middle - 0.5).max() < 0.3
+
+
+def test_a_named_regressor_says_how_it_gets_intervals(records):
+    regressor = ProxyRegressor("ridge").fit(records.data, records.target)
+    with pytest.raises(AttributeError, match="has no attribute") as caught:
+        regressor.predict_interval(records.data)
+    assert "LanguageConformalRegressor" in str(caught.value.__cause__)
+
+
+def test_parameters_of_one_regressor_are_refused():
+    X, y = np.zeros((20, 1)), np.arange(20.0)
+    with pytest.raises(ValueError, match="regressor_params expects a named regressor"):
+        ProxyRegressor(regressor_params={"alpha": 1}).fit(X, y)
+    with pytest.raises(ValueError, match="search expects a named regressor"):
+        ProxyRegressor(search="grid").fit(X, y)
+
+
+def test_groups_serve_where_the_table_has_no_languages(records):
+    features = records.data[records.feature_names]
+    regressor = ProxyRegressor(random_state=0, languages=None)
+    regressor.fit(features, records.target, groups=records.groups)
+    assert regressor.weights_["known"] == regressor.weights_["new"]
+    assert regressor.predict_interval(features).shape == (64, 2)
+
+
+def test_a_pickle_predicts_the_same(records, fitted):
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(
+        again.predict_interval(records.data), fitted.predict_interval(records.data)
+    )
+
+
+@pytest.mark.filterwarnings("ignore:ProxyRegressor found no languages:UserWarning")
+@pytest.mark.parametrize("n_samples", [2, 5, 12])
+def test_few_records_and_constant_columns_are_no_error(n_samples):
+    X = np.column_stack([np.ones(n_samples), np.arange(n_samples)])
+    y = np.arange(float(n_samples))
+    regressor = ProxyRegressor(random_state=0).fit(X, y)
+    assert np.isfinite(regressor.predict(X)).all()
+    if n_samples < 10:
+        with pytest.raises(ValueError, match="at least 10 records"):
+            regressor.predict_interval(X)
+    constant = ProxyRegressor(random_state=0).fit(np.ones((n_samples, 1)), y)
+    np.testing.assert_allclose(constant.predict(np.ones((1, 1))), y.mean())
+
+
+def test_importances_add_up_and_find_the_column_that_matters(fitted):
+    importances = pd.Series(fitted.feature_importances_, index=fitted.feature_names_in_)
+    assert importances.sum() == pytest.approx(1)
+    assert importances[["source_lang", "target_lang"]].eq(0).all()
+    assert importances.idxmax() in PROXIES
+
+
+def test_missing_features_and_proxies_are_allowed(records):
+    data = records.data.copy()
+    data.loc[::5, "small_ft"] = np.nan
+    data.loc[::7, "size"] = np.nan
+    regressor = ProxyRegressor(random_state=0).fit(data, records.target)
+    assert np.isfinite(regressor.predict(data)).all()
+
+
+class TestSimplexWeights:
+    def test_they_are_the_best_of_a_grid(self):
+        rng = np.random.default_rng(0)
+        y = rng.standard_normal(200)
+        predictions = y + rng.standard_normal((2, 200)) * [[0.5], [1.0]]
+        weights = simplex_weights(predictions, y, np.ones(200), shrinkage=0.0)
+        grid = np.linspace(0, 1, 1001)
+        errors = [np.mean((a * predictions[0] + (1 - a) * predictions[1] - y) ** 2)
+                  for a in grid]  # fmt: skip
+        assert weights[0] == pytest.approx(grid[np.argmin(errors)], abs=2e-3)
+
+    def test_a_member_that_does_harm_has_no_weight(self):
+        y = np.arange(50.0)
+        predictions = np.vstack([y + 0.1, -y])
+        weights = simplex_weights(predictions, y, np.ones(50), shrinkage=0.1)
+        np.testing.assert_allclose(weights, [1, 0], atol=1e-2)
+
+    def test_much_shrinkage_makes_them_equal(self):
+        rng = np.random.default_rng(0)
+        y = rng.standard_normal(50)
+        predictions = y + rng.standard_normal((4, 50))
+        weights = simplex_weights(predictions, y, np.ones(50), shrinkage=1e6)
+        np.testing.assert_allclose(weights, 0.25, atol=1e-4)
+
+    def test_a_weight_of_two_is_two_records(self):
+        rng = np.random.default_rng(0)
+        y = rng.standard_normal(30)
+        predictions = y + rng.standard_normal((3, 30))
+        weighted = simplex_weights(predictions, y, np.r_[np.ones(29), 2.0])
+        doubled = np.r_[np.arange(30), 29]
+        repeated = simplex_weights(predictions[:, doubled], y[doubled], np.ones(31))
+        np.testing.assert_allclose(weighted, repeated, atol=1e-8)
+
+
+class TestProfiles:
+    def test_means_and_spreads_are_those_of_the_proxies_by_side(self):
+        table = pd.DataFrame(
+            {"source_lang": ["a", "a", "b"], "target_lang": "c", "p": [1.0, 3.0, 5.0]}
+        )
+        profiles = LanguageProfiles(["source_lang", "target_lang"], ["p"]).fit(table)
+        source, target = profiles.transform(table.assign(source_lang="a"))
+        np.testing.assert_allclose(source, [[2.0, 1.0]] * 3)
+        np.testing.assert_allclose(target, [[3.0, np.std([1, 3, 5])]] * 3)
+        new, _ = profiles.transform(table.assign(source_lang="new"))
+        assert np.isnan(new).all()
+
+    def test_factors_are_those_of_a_planted_matrix(self):
+        rng = np.random.default_rng(0)
+        u, v = rng.standard_normal((2, 9))
+        u, v = u - u.mean(), v - v.mean()
+        matrix = np.outer(u, v) + rng.standard_normal(9)[:, None] + 30
+        own = np.eye(9, dtype=bool)
+        rows, columns = matrix_factors(np.where(own, 1e6, matrix), own)
+        assert abs(np.corrcoef(rows[:, 0], u)[0, 1]) > 0.99
+        assert abs(np.corrcoef(columns[:, 0], v)[0, 1]) > 0.99
+
+    @pytest.mark.parametrize("shape", [(3, 30), (9, 9)])
+    def test_small_or_empty_matrices_have_none(self, shape):
+        matrix = np.full(shape, np.nan)
+        matrix[0] = 1.0
+        assert matrix_factors(matrix, np.zeros(shape, dtype=bool)) is None
+
+
+class TestDesign:
+    def test_a_language_that_meets_itself_keeps_its_number_but_shares_an_id(self):
+        table = make_frame().drop(columns="score")
+        design = StackDesign(["source_lang", "target_lang"], PROXIES).fit(table, None)
+        rows = design.transform(table)
+        own = (table["source_lang"] == table["target_lang"]).to_numpy()
+        assert len(np.unique(rows.ids[own, 0])) == 1
+        assert len(np.unique(rows.languages[own, 0])) == len(LANGUAGES)
+        assert (rows.ids[own, 2] == -1).all()
+        assert len(np.unique(rows.ids[~own, 2])) == (~own).sum()
+
+    def test_the_best_proxy_is_the_largest_of_the_row(self):
+        table = make_frame().drop(columns="score")
+        table.loc[0, "small_ft"] = np.nan
+        design = StackDesign(["source_lang", "target_lang"], PROXIES).fit(table, None)
+        best = design.transform(table).raw[:, 3]
+        np.testing.assert_allclose(best, table[PROXIES].max(axis=1))
+
+    def test_columns_without_variance_are_in_no_block(self):
+        table = make_frame().drop(columns="score").assign(size=1.0)
+        design = StackDesign(["source_lang", "target_lang"], PROXIES).fit(table, None)
+        assert 0 not in design.row
+
+
+def test_threads_leave_predictions_unchanged(records):
+    table, y = records.data, records.target.to_numpy()
+    languages = ("source_lang", "target_lang")
+    folds = [np.arange(16), np.arange(16, 32)]
+    one, two = (
+        StackedRegressor(languages, tuple(PROXIES), n_jobs=n_jobs)
+        .fit(table, y, language_folds=folds)
+        .predict(table)
+        for n_jobs in (1, 2)
+    )
+    np.testing.assert_allclose(one, two, atol=1e-9)

@@ -1,0 +1,135 @@
+"""Gaussian processes: gradients, closed forms and what they go back to."""
+
+import numpy as np
+import pytest
+from scipy.linalg import cho_solve
+from scipy.optimize import approx_fprime
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process import kernels as peers
+
+from proxylm.regression import _gaussian_process as gp
+from proxylm.regression._kernels import (
+    Identity,
+    Matern,
+    SquaredExponential,
+    Trend,
+)
+
+N = 60
+
+
+@pytest.fixture
+def problem():
+    rng = np.random.default_rng(0)
+    rows = gp.Rows(rng.standard_normal((N, 4)), rng.integers(-1, 5, (N, 2)))
+    y = rows.Z[:, 0] + np.sin(2 * rows.Z[:, 1]) + 0.1 * rng.standard_normal(N)
+    return rows, (y - y.mean()) / y.std(), rng.uniform(0.5, 2, N)
+
+
+KERNELS = [
+    Trend((0, 1)),
+    Matern((0, 1, 2, 3)),
+    SquaredExponential((1, 2)),
+    Identity(0),
+    Identity(1),
+]
+
+
+def refitted(process, rows, y, weights):
+    """Fit the weights of a process to other rows, its parameters kept."""
+    K = gp._covariance(process.kernels, process.theta, rows, rows)
+    factor = gp._cholesky(K, process.theta, weights)
+    alpha = cho_solve((factor, True), y)
+    return gp.GaussianProcess(process.kernels, process.theta, rows, factor, alpha, y)
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: type(k).__name__)
+def test_gradient_is_that_of_finite_differences(problem, kernel):
+    rows, y, weights = problem
+    kernels = [kernel, Matern((0, 1))]
+    theta = gp._start(kernels) + 0.1
+
+    def value(theta):
+        return gp.negative_log_posterior(theta, kernels, rows, y, weights)[0]
+
+    _, gradient = gp.negative_log_posterior(theta, kernels, rows, y, weights)
+    np.testing.assert_allclose(gradient, approx_fprime(theta, value, 1e-6), atol=1e-3)
+
+
+def test_leaving_groups_out_in_closed_form_equals_refits(problem):
+    rows, y, weights = problem
+    process = gp.fit_gaussian_process(KERNELS, rows, y, weights)
+    groups = [np.arange(10), np.array([3, 30, 44]), np.array([59])]
+    for group, found in zip(groups, process.leave_out(groups), strict=True):
+        rest = np.delete(np.arange(N), group)
+        alone = refitted(process, rows.take(rest), y[rest], weights[rest])
+        np.testing.assert_allclose(found, alone.predict(rows.take(group)), atol=1e-9)
+
+
+def test_it_predicts_what_scikit_learn_does_with_the_same_kernel(problem):
+    rows, y, _ = problem
+    process = gp.fit_gaussian_process([Matern((0, 1))], rows, y, np.ones(N))
+    amplitude, *lengths, noise = np.exp(process.theta)
+    kernel = peers.ConstantKernel(gp.INTERCEPT) + amplitude**2 * peers.Matern(
+        lengths, nu=2.5
+    )
+    peer = GaussianProcessRegressor(kernel, alpha=noise**2 + gp.JITTER, optimizer=None)
+    peer.fit(rows.Z[:, :2], y)
+    new = gp.Rows(rows.Z[:5] + 0.1, rows.ids[:5])
+    mean = peer.predict(new.Z[:, :2])
+    np.testing.assert_allclose(process.predict(new), mean, atol=1e-8)
+
+
+def test_a_weight_of_two_is_two_records(problem):
+    rows, y, _ = problem
+    theta = gp._start(KERNELS)
+    once = gp.GaussianProcess(KERNELS, theta, rows, None, None, y)
+    doubled = np.r_[np.arange(N), 0]
+    weights = np.ones(N)
+    weights[0] = 2
+    weighted = refitted(once, rows, y, weights)
+    repeated = refitted(once, rows.take(doubled), y[doubled], np.ones(N + 1))
+    np.testing.assert_allclose(
+        weighted.predict(rows), repeated.predict(rows), atol=1e-5
+    )
+
+
+def test_far_away_it_goes_back_to_the_line():
+    rng = np.random.default_rng(1)
+    Z = rng.uniform(-1, 1, (80, 1))
+    y = 0.9 * Z[:, 0] + 0.2 * np.sin(6 * Z[:, 0]) + 0.01 * rng.standard_normal(80)
+    ids = np.empty((80, 0), dtype=int)
+    far = gp.Rows(np.array([[4.0]]), ids[:1])
+    line = gp.fit_gaussian_process(
+        [Trend((0,)), SquaredExponential((0,))], gp.Rows(Z, ids), y, np.ones(80)
+    )
+    flat = gp.fit_gaussian_process(
+        [SquaredExponential((0,))], gp.Rows(Z, ids), y, np.ones(80)
+    )
+    assert abs(line.predict(far)[0] - 3.6) < 1.5
+    assert abs(flat.predict(far)[0] - 3.6) > 1.5
+
+
+def test_an_unknown_id_has_no_effect():
+    ids = np.repeat([0, 1, 2, 3], 10)[:, None]
+    rng = np.random.default_rng(0)
+    y = np.array([-1.5, -0.5, 0.5, 1.5])[ids[:, 0]] + 0.1 * rng.standard_normal(40)
+    Z = np.zeros((40, 0))
+    process = gp.fit_gaussian_process([Identity(0)], gp.Rows(Z, ids), y, np.ones(40))
+    new = gp.Rows(np.zeros((2, 0)), np.array([[3], [-1]]))
+    known, unknown = process.predict(new)
+    assert known == pytest.approx(1.5, abs=0.2)
+    assert unknown == pytest.approx(y.mean(), abs=0.2)
+
+
+def test_parameters_of_many_rows_come_from_a_draw_that_a_seed_repeats(problem):
+    rows, y, weights = problem
+    fits = [
+        gp.fit_gaussian_process(
+            KERNELS, rows, y, weights, max_rows=30, random_state=seed
+        )
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(fits[0].theta, fits[1].theta)
+    assert not np.array_equal(fits[0].theta, fits[2].theta)
+    assert fits[0].alpha.shape == (N,)
