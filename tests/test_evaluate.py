@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from proxylm import (
     CrossDatasetSplit,
     Evaluation,
+    LanguageConformalRegressor,
     LeaveOneLanguageOut,
     ProxyRegressor,
     RecordSchema,
@@ -485,6 +486,75 @@ def test_a_checkpoint_of_another_run_is_not_used(records, tmp_path, change):
     again = evaluate(estimator, records, cv, seeds=seeds, checkpoint=tmp_path)
     fresh = evaluate(estimator, records, cv, seeds=seeds)
     pd.testing.assert_frame_equal(again.predictions, fresh.predictions)
+
+
+def with_intervals():
+    return LanguageConformalRegressor(LinearRegression(), cv=3, random_state=0)
+
+
+def test_intervals_are_in_the_predictions_of_the_estimator_alone(records):
+    evaluation = evaluate(with_intervals(), records, confidence_level=0.8, name="line")
+    table = evaluation.predictions
+    own = table[table["model"] == "line"]
+    assert (own["lower"] <= own["prediction"]).all()
+    assert (own["prediction"] <= own["upper"]).all()
+    others = table[table["model"] != "line"]
+    assert others[["lower", "upper"]].isna().all(axis=None)
+    assert evaluation.signature["confidence_level"] == 0.8
+    plain = evaluate(with_intervals(), records, name="line")
+    pd.testing.assert_frame_equal(table[plain.predictions.columns], plain.predictions)
+    assert "coverage" not in plain.summary()
+    assert "coverage" not in plain.by_language()
+
+
+def test_coverage_and_width_are_means_over_languages_then_sides(records):
+    evaluation = evaluate(with_intervals(), records, confidence_level=0.5, name="line")
+    table = evaluation.predictions.query("model == 'line'")
+    inside = (table["lower"] <= table["truth"]) & (table["truth"] <= table["upper"])
+    figures = pd.DataFrame(
+        {"coverage": inside, "width": table["upper"] - table["lower"]}
+    )
+    sides = [
+        figures[table["side"].isin([side, "both"])].groupby(table["language"]).mean()
+        for side in ("source", "target")
+    ]
+    row = evaluation.summary().set_index("model").loc["line"]
+    expected = pd.DataFrame([side.mean() for side in sides]).mean()
+    assert 0 < expected["coverage"] < 1
+    by_language = evaluation.by_language()
+    for name in ("coverage", "width"):
+        assert row[name] == pytest.approx(expected[name])
+        means = pd.concat([side[name] for side in sides], axis=1).mean(axis=1)
+        np.testing.assert_allclose(by_language[name], means)
+    assert evaluation.summary().set_index("model").drop("line")["width"].isna().all()
+
+
+def test_checkpoints_keep_intervals(records, tmp_path):
+    options = {"checkpoint": tmp_path, "confidence_level": 0.8}
+    first = evaluate(with_intervals(), records, **options)
+    n_kept = len(list(tmp_path.rglob("*.npy")))
+    again = evaluate(with_intervals(), records, **options)
+    assert len(list(tmp_path.rglob("*.npy"))) == n_kept
+    pd.testing.assert_frame_equal(again.predictions, first.predictions)
+    other = evaluate(
+        with_intervals(), records, checkpoint=tmp_path, confidence_level=0.5
+    )
+    assert other.summary()["width"][0] < first.summary()["width"][0]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_files_hold_intervals(records, tmp_path, suffix):
+    evaluation = evaluate(with_intervals(), records, confidence_level=0.8)
+    path = tmp_path / f"predictions.{suffix}"
+    getattr(evaluation, f"to_{suffix}")(path)
+    again = Evaluation.read(path)
+    pd.testing.assert_frame_equal(again.predictions, evaluation.predictions)
+    pd.testing.assert_frame_equal(again.summary(), evaluation.summary())
+
+
+def test_intervals_of_an_estimator_without_them_are_refused(records):
+    with pytest.raises(TypeError, match=r"predict_interval. Got LinearRegression"):
+        evaluate(LinearRegression(), records, confidence_level=0.9)
 
 
 def test_progress_shows_every_fit(records, capsys):

@@ -10,6 +10,7 @@ import pytest
 
 from proxylm import Evaluation
 from proxylm.inspection import (
+    CoverageDisplay,
     LanguageErrorDisplay,
     LanguagePairDisplay,
     LearningCurveDisplay,
@@ -491,3 +492,62 @@ def test_baselines_can_be_left_away_and_two_curves_share_axes():
 def test_one_size_is_no_curve():
     with pytest.raises(ValueError, match=r"at least 2 sizes.*Got 1"):
         LearningCurveDisplay.from_evaluation(random_split(sizes=(1.0,)))
+
+
+# CoverageDisplay
+
+
+def with_intervals(half=3.0):
+    """Evaluation of intervals of one width, for the estimator only."""
+    evaluation = leave_one_language_out()
+    table = evaluation.predictions
+    own = table["prediction"].where(table["model"] == "ridge")
+    table = table.assign(lower=own - half, upper=own + half)
+    return Evaluation(
+        table, name="ridge", metric="spBLEU", signature={"confidence_level": 0.8}
+    )
+
+
+def test_dots_lie_at_coverage_and_width_of_the_languages():
+    evaluation = with_intervals()
+    display = CoverageDisplay.from_evaluation(evaluation)
+    expected = evaluation.by_language()[["width", "coverage"]]
+    np.testing.assert_allclose(display.dots_.get_offsets(), expected)
+    row = evaluation.summary().set_index("model").loc["ridge"]
+    assert display.mean_.get_xdata() == [row["width"]]
+    assert display.mean_.get_ydata() == [row["coverage"]]
+    assert display.line_.get_ydata()[0] == 0.8
+    assert display.ax_.get_xlabel() == "Mean width of the intervals (spBLEU points)"
+
+
+def test_languages_of_low_coverage_are_named_apart():
+    # As source fold f errs by 2 (f + 1), as target by half of it.
+    display = CoverageDisplay.from_evaluation(with_intervals())
+    assert set(display.named_[:2]) == {"jav", "swh"}
+    assert display.named_[2:] == ["fin"]
+    named = {f"({code})" for code in display.named_}
+    said = [text for text in texts(display.ax_) if "confidence" not in text]
+    assert {text.split()[-1] for text in said} == named
+    display.figure_.canvas.draw()
+    boxes = [
+        text.get_window_extent()
+        for text in display.ax_.texts
+        if "confidence" not in text.get_text()
+    ]
+    boxes.sort(key=lambda box: box.y0)
+    for below, above in pairwise(boxes):
+        assert below.y1 <= above.y0 + 1
+
+
+def test_coverage_display_draws_on_given_axes_and_needs_intervals():
+    ax = plt.subplots()[1]
+    assert CoverageDisplay.from_evaluation(with_intervals(), ax=ax).ax_ is ax
+    with pytest.raises(ValueError, match="Pass confidence_level to evaluate"):
+        CoverageDisplay.from_evaluation(leave_one_language_out())
+
+
+def test_coverages_alone_can_be_drawn():
+    coverages = pd.DataFrame({"coverage": [1.0, 0.9], "width": [4.0, 0.0]})
+    display = CoverageDisplay(coverages=coverages).plot()
+    assert display.line_ is display.mean_ is None
+    assert display.named_ == []

@@ -1,11 +1,13 @@
 """Pictures of an evaluation, as scikit-learn displays."""
 
+from proxylm.inspection._coverage import CoverageDisplay
 from proxylm.inspection._language_error import LanguageErrorDisplay
 from proxylm.inspection._language_pair import LanguagePairDisplay
 from proxylm.inspection._learning_curve import LearningCurveDisplay
 from proxylm.inspection._prediction import PredictionDisplay
 
 __all__ = [
+    "CoverageDisplay",
     "LanguageErrorDisplay",
     "LanguagePairDisplay",
     "LearningCurveDisplay",

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from proxylm.inspection._style import (
     BLUE,
     GREY,
+    apart,
     bare_axes,
     error_label,
     new_axes,
@@ -18,21 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BASELINE_STYLES = ((0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (2, 2)))
-
-
-def _apart(positions, gap):
-    """Move positions as little as needed to lie at least a gap apart.
-
-    With a multiple of the gap taken off each, the nearest such positions are the
-    nearest increasing sequence: an isotonic regression.
-    """
-    from sklearn.isotonic import isotonic_regression
-
-    order = np.argsort(positions, kind="stable")
-    steps = gap * np.arange(len(positions))
-    moved = np.empty(len(positions))
-    moved[order] = isotonic_regression(np.asarray(positions)[order] - steps) + steps
-    return moved
 
 
 class LearningCurveDisplay:
@@ -194,9 +179,7 @@ class LearningCurveDisplay:
         ends = [float(line.get_ydata()[-1]) for line in self.lines_.values()]
         height = ax.get_position().height * ax.figure.get_figheight() * 72
         gap = 13 / height * (ax.get_ylim()[1] - ax.get_ylim()[0])
-        for (model, line), y in zip(
-            self.lines_.items(), _apart(ends, gap), strict=True
-        ):
+        for (model, line), y in zip(self.lines_.items(), apart(ends, gap), strict=True):
             ax.annotate(
                 model,
                 xy=(1, y),

@@ -1,5 +1,7 @@
 """Colours, words and axes that the displays share."""
 
+import numpy as np
+
 from proxylm.languages import language_name
 
 # The palette of Okabe and Ito, told apart with any kind of colour vision.
@@ -89,3 +91,18 @@ def bare_axes(ax, *, spines=("left", "bottom")):
         spine.set_color(GREY)
     ax.tick_params(color=GREY, labelsize="small")
     ax.set_axisbelow(True)
+
+
+def apart(positions, gap):
+    """Move positions as little as needed to lie at least a gap apart.
+
+    With a multiple of the gap taken off each, the nearest such positions are the
+    nearest increasing sequence: an isotonic regression.
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    order = np.argsort(positions, kind="stable")
+    steps = gap * np.arange(len(positions))
+    moved = np.empty(len(positions))
+    moved[order] = isotonic_regression(np.asarray(positions)[order] - steps) + steps
+    return moved

@@ -25,12 +25,14 @@ HALF_TRUST = 5
 SPREAD_FLOOR = 0.01
 SPREAD_PARAMS = {
     "objective": "gamma",
-    "n_estimators": 30,
-    "learning_rate": 0.08,
+    "n_estimators": 60,
+    "learning_rate": 0.05,
     "max_depth": 3,
     "num_leaves": 8,
     "min_child_samples": 20,
     "reg_lambda": 1.0,
+    "colsample_bytree": 0.4,
+    "random_state": 0,
     "deterministic": True,
     "force_row_wise": True,
     "n_jobs": 1,

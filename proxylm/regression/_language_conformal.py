@@ -327,9 +327,11 @@ class LanguageConformalRegressor(
 
     def _folds(self, inputs, y, languages):
         """Return the folds of the calibration."""
-        rng = check_random_state(self.random_state)
         if not isinstance(self.cv, Integral):
-            return list(check_cv(self.cv).split(inputs, y, languages))
+            one = languages is not None and languages.shape[1] == 1
+            groups = languages[:, 0] if one else languages
+            return list(check_cv(self.cv).split(inputs, y, groups))
+        rng = check_random_state(self.random_state)
         seed = int(rng.randint(np.iinfo(np.int32).max))
         return calibration_folds(len(y), languages, self._roles.pivots, self.cv, seed)
 
