@@ -187,8 +187,8 @@ def row_scores(residuals, features, weight):
 def language_scores(residuals, features, weight, codes, unseen):
     """Return the scores of rows with left-out languages, for 1 and more of them.
 
-    A row counts for each language that was left out of it. No score of a language, on
-    whichever side, is in the spread by which its own residuals are divided.
+    A row counts for each language that was left out of it. The residuals of a language
+    are divided by a spread that was learned from rows without it on either side.
     """
     rows, sides = np.nonzero(unseen)
     entries = np.column_stack([rows, codes[rows, sides]])
