@@ -1,4 +1,4 @@
-"""Languages that translation models saw in pre-training."""
+"""Languages that models saw in pre-training."""
 
 from functools import cache
 
@@ -36,7 +36,8 @@ tuk_Latn tum_Latn tur_Latn twi_Latn tzm_Tfng uig_Arab ukr_Cyrl umb_Latn urd_Arab
 uzn_Latn vec_Latn vie_Latn war_Latn wol_Latn xho_Latn ydd_Hebr yor_Latn yue_Hant
 zho_Hans zho_Hant zsm_Latn zul_Latn
 """
-MODELS = {"m2m100": M2M100, "nllb": NLLB}
+AYA_23 = "ar cs de el en es fa fr he hi id it ja ko nl pl pt ro ru tr uk vi zh"
+MODELS = {"m2m100": M2M100, "nllb": NLLB, "aya": AYA_23}
 
 # Where ISO 639-3 and a model's list mean different things by a code. ISO counts
 # Indonesian, Minangkabau and thirty others to Malay, of which a text labelled `ms`
@@ -55,12 +56,12 @@ def _covered_by(code):
 
 @cache
 def pretraining_languages(model: str) -> frozenset[str]:
-    """List the languages that a translation model was pre-trained on.
+    """List the languages that a model was pre-trained on.
 
     Parameters
     ----------
-    model : {"m2m100", "nllb"}
-        M2M100 (100 languages) or NLLB-200 (202 languages and scripts).
+    model : {"m2m100", "nllb", "aya"}
+        M2M100 (100 languages), NLLB-200 (202 languages and scripts) or Aya 23 (23).
 
     Returns
     -------
@@ -74,6 +75,8 @@ def pretraining_languages(model: str) -> frozenset[str]:
        translation. arXiv:2010.11125.
     .. [2] NLLB Team (2022). No language left behind: scaling human-centered
        machine translation. arXiv:2207.04672.
+    .. [3] Aryabumi et al. (2024). Aya 23: open weight releases to further
+       multilingual progress. arXiv:2405.15032.
 
     Examples
     --------
@@ -96,13 +99,13 @@ def _listed_in_part(model):
 
 
 def is_pretrained(code: str, model: str) -> bool:
-    """Tell whether a translation model saw a language in pre-training.
+    """Tell whether a model saw a language in pre-training.
 
     Parameters
     ----------
     code : str
         Any code that `to_iso639_3` reads.
-    model : {"m2m100", "nllb"}
+    model : {"m2m100", "nllb", "aya"}
         The model.
 
     Returns

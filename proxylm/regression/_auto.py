@@ -130,6 +130,8 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         Columns of the table.
     score_range : (float, float)
         Predictions of every member are clipped to it.
+    model : str or None
+        Name of the target model.
     only : tuple of str or None
         Names of the members, all that suit the table if None.
     n_jobs : int or None
@@ -154,6 +156,7 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         languages=(),
         proxies=(),
         score_range=None,
+        model=None,
         only=None,
         n_jobs=None,
         random_state=0,
@@ -161,6 +164,7 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         self.languages = languages
         self.proxies = proxies
         self.score_range = score_range
+        self.model = model
         self.only = only
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -184,7 +188,8 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         self : StackedRegressor
         """
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
-        self.design_ = StackDesign(self.languages, self.proxies).fit(table, context)
+        self.design_ = StackDesign(self.languages, self.proxies, self.model)
+        self.design_.fit(table, context)
         rows = self.design_.transform(table)
         members = make_members(self.design_, len(y), self.random_state)
         self.members_ = {

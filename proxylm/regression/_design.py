@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import PowerTransformer
 
+from proxylm.languages import is_pretrained, to_iso639_3
+from proxylm.languages._pretraining import MODELS
 from proxylm.regression._gaussian_process import Rows
 from proxylm.regression._ids import IdCoder
 from proxylm.regression._profiles import LanguageProfiles
@@ -22,6 +24,19 @@ def _row_maxima(values):
     """Return the largest number of each row, NaN where there is none."""
     maxima = np.where(np.isnan(values), -np.inf, values).max(axis=1)
     return np.where(np.isinf(maxima), np.nan, maxima)
+
+
+def _is_pretrained(languages, model):
+    """Say as a column of ones and zeros which languages a model has seen.
+
+    NaN stands for codes that nobody knows.
+    """
+    seen = {
+        code: float(is_pretrained(code, model))
+        for code in languages.dropna().unique()
+        if isinstance(code, str) and to_iso639_3(code, errors="coerce")
+    }
+    return languages.map(seen).to_numpy(dtype=np.float64)[:, None]
 
 
 @dataclass(frozen=True)
@@ -90,20 +105,25 @@ class StackDesign:
         Language columns, none to two.
     proxies : sequence of str
         Columns with scores of proxies.
+    model : str or None
+        Name of the target model. Where its pre-training languages are known, whether
+        it has seen the language of each side is a column.
 
     Attributes
     ----------
     row, proxy, own : tuple of int
         Positions of the row's columns, of the proxies and the best of them in each
-        row, and of the column that says whether a language meets itself.
+        row, and of the columns that say whether a language meets itself and whether
+        the model has seen it.
     sides : list of tuple of int
         Positions of the profiles of each language column. Columns without variance
         are in none.
     """
 
-    def __init__(self, languages, proxies):
+    def __init__(self, languages, proxies, model=None):
         self.languages = tuple(languages)
         self.proxies = tuple(proxies)
+        self.model = model if model in MODELS else None
 
     def fit(self, table, context):
         """Learn ids from the table, scales and profiles from table and context."""
@@ -153,6 +173,10 @@ class StackDesign:
         if len(self.languages) == 2:
             own = table[self.languages[0]] == table[self.languages[1]]
             blocks.append(own.to_numpy(dtype=np.float64)[:, None])
+        if self.model is not None:
+            blocks += [
+                _is_pretrained(table[name], self.model) for name in self.languages
+            ]
         if self.proxies:
             for name, profile, values in zip(
                 self.languages,
@@ -190,6 +214,7 @@ class StackDesign:
         is_proxy = [name in self.proxies for name in self.numbers]
         n_own = len(self.numbers) + bool(self.proxies)
         n_row = n_own + (len(self.languages) == 2)
+        n_row += len(self.languages) * (self.model is not None)
         # The best proxy stands behind the numbers.
         proxy = np.append(np.flatnonzero(is_proxy), range(len(self.numbers), n_own))
         self.row = tuple(j for j in range(n_row) if varies[j])

@@ -33,6 +33,7 @@ class ModelContext:
     n_jobs: int | None
     languages: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def _gaussian_process(context):
     return StackedRegressor(
         languages=context.languages,
         proxies=context.proxies,
+        model=context.model,
         only=("gp",),
         random_state=context.random_state,
     )

@@ -260,6 +260,7 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             languages=roles.languages,
             proxies=roles.proxies,
+            model=roles.model,
         )
         self._roles = roles
         self._feature_scale = np.nan_to_num(np.nanstd(features, axis=0))
@@ -462,6 +463,7 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
         self.regressor_ = StackedRegressor(
             languages=self._roles.languages,
             proxies=self._roles.proxies,
+            model=self._roles.model,
             score_range=self.score_range_,
             n_jobs=self.n_jobs,
             random_state=context.random_state,

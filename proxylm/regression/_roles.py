@@ -21,6 +21,7 @@ class ColumnRoles:
     indicators: tuple[str, ...]
     pivots: tuple[str, ...]
     score_range: tuple[float, float]
+    model: str | None = None  # the target model
 
 
 def attached_schema(X):
@@ -86,6 +87,7 @@ def resolve_roles(X, *, languages, proxies, indicators):
         indicators=_named_columns(indicators, schema.indicators, columns, "indicators"),
         pivots=schema.pivots,
         score_range=schema.range_,
+        model=schema.model,
     )
 
 
