@@ -95,7 +95,9 @@ def main():
             rows.append({"table": table, "target": target, "split": protocol} | errors)
             said = "  ".join(f"{name} {value:.2f}" for name, value in errors.items())
             seconds = time.perf_counter() - start
-            print(f"{table:7}{target:25}{protocol:10} {said}  {seconds:.0f} s", flush=True)
+            print(
+                f"{table:7}{target:25}{protocol:10} {said}  {seconds:.0f} s", flush=True
+            )
     table = pd.DataFrame(rows)
     verdicts = []
     for name in list(MODELS)[1:]:

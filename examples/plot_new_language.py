@@ -10,9 +10,9 @@ probability that the score is above what you need.
 # %%
 # A language is left out
 # ----------------------
-# NusaTranslation has eight languages of Indonesia. Suppose that NLLB was never fine-tuned
-# on Madurese. Its *features* are known, the scores of small models among them; handed
-# over as `context`, they tell which known languages it is like.
+# NusaTranslation has eight languages of Indonesia. Suppose that NLLB was never
+# fine-tuned on Madurese. Its *features* are known, the scores of small models among
+# them; handed over as `context`, they tell which known languages it is like.
 from proxylm import ProxyRegressor, fetch_nusa
 
 records = fetch_nusa(target="nllb")

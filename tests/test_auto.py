@@ -352,6 +352,18 @@ class TestDesign:
         best = design.transform(table).raw[:, 3]
         np.testing.assert_allclose(best, table[PROXIES].max(axis=1))
 
+    def test_what_the_model_has_seen_in_pretraining_is_a_column(self):
+        table = make_frame().drop(columns="score")
+        names = ["source_lang", "target_lang"]
+        design = StackDesign(names, PROXIES, "aya").fit(table, None)
+        seen = design.transform(table).raw[:, 5:7]
+        expected = table[names].isin(["deu", "fra", "ind"]).to_numpy()
+        np.testing.assert_array_equal(seen, expected)
+        new = design.transform(table[:1].assign(source_lang="nobody's")).raw[0, 5]
+        assert np.isnan(new)
+        other = StackDesign(names, PROXIES, "no such model").fit(table, None)
+        assert other.n_columns == design.n_columns - 2
+
     def test_columns_without_variance_are_in_no_block(self):
         table = make_frame().drop(columns="score").assign(size=1.0)
         design = StackDesign(["source_lang", "target_lang"], PROXIES).fit(table, None)

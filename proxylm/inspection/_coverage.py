@@ -162,11 +162,11 @@ class CoverageDisplay:
             )
             ax.annotate(
                 f"confidence level {self.confidence_level:.0%}",
-                xy=(1, self.confidence_level),
-                xytext=(0, 3),
+                xy=(0, self.confidence_level),  # no interval is as narrow as 0
+                xytext=(3, 3),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
-                ha="right",
+                ha="left",
                 fontsize="small",
                 color=GREY,
             )
