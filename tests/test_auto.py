@@ -10,9 +10,9 @@ from sklearn.utils import Bunch
 
 from proxylm import LanguageKFold, ProxyRegressor, RecordSchema, evaluate
 from proxylm.records import make_records
-from proxylm.regression._auto import StackedRegressor, simplex_weights
 from proxylm.regression._design import StackDesign
 from proxylm.regression._profiles import LanguageProfiles, matrix_factors
+from proxylm.regression._stack import StackedRegressor, simplex_weights
 
 LANGUAGES = ["deu", "fra", "ind", "jav", "kat", "swh", "tam", "yor"]
 PROXIES = ["small_ft", "small_noft"]

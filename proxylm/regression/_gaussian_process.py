@@ -125,23 +125,26 @@ class GaussianProcess:
         """Return posterior means of shape (n_rows,)."""
         return _covariance(self.kernels, self.theta, rows, self.rows) @ self.alpha
 
-    def leave_out(self, groups):
-        """Return what the process without each group predicts for it, in closed form.
+    def leave_out(self, groups, others):
+        """Return what the process without each group predicts, in closed form.
 
         Parameters
         ----------
         groups : list of ndarray
             Row numbers of each group; a row may be in several.
+        others : list of Rows
+            For each group, rows that the process does not have.
 
         Returns
         -------
-        predictions : list of ndarray
-            One array per group, in the order of its rows.
+        predictions : list of (ndarray, ndarray)
+            For the rows of each group, and for its others.
 
         Notes
         -----
-        With the covariance K of the training scores, noise included, and a = K^-1 y,
-        the mean without the group G is y_G - [K^-1]_GG^-1 a_G [1]_: no refit. The
+        With the covariance K of the training scores, noise included, a = K^-1 y and
+        d = [K^-1]_GG^-1 a_G, the mean at the group G without it is y_G - d [1]_, and
+        elsewhere the weights of the training rows are a - [K^-1]_.G d: no refit. The
         parameters of the kernels stay those of all rows.
 
         References
@@ -150,11 +153,14 @@ class GaussianProcess:
            equation 5.12, for groups in place of single rows.
         """
         precision = _inverse(self.factor)
-        return [
-            self.y[group]
-            - np.linalg.solve(precision[np.ix_(group, group)], self.alpha[group])
-            for group in groups
-        ]
+        predictions = []
+        for group, rows in zip(groups, others, strict=True):
+            block = precision[np.ix_(group, group)]
+            change = np.linalg.solve(block, self.alpha[group])
+            alpha = self.alpha - precision[:, group] @ change
+            beside = _covariance(self.kernels, self.theta, rows, self.rows) @ alpha
+            predictions.append((self.y[group] - change, beside))
+        return predictions
 
 
 def fit_gaussian_process(

@@ -54,15 +54,18 @@ class ProcessMember:
         position = np.full(len(y), -1)
         position[self._kept] = np.arange(len(self._kept))
         groups = [position[fold] for fold in folds]
-        left_out = self.process.leave_out([group[group >= 0] for group in groups])
+        left_out = self.process.leave_out(
+            [group[group >= 0] for group in groups],
+            [
+                rows.take(fold[group < 0]).gp_rows
+                for fold, group in zip(folds, groups, strict=True)
+            ],
+        )
         predictions = []
-        for fold, group, found in zip(folds, groups, left_out, strict=True):
-            values = np.empty(len(fold))
-            values[group >= 0] = self._mean + self._spread * found
-            if (group < 0).any():
-                # Rows beyond the largest process: as if their fold had been known.
-                values[group < 0] = self.predict(rows.take(fold[group < 0]))
-            predictions.append(values)
+        for group, (inside, beside) in zip(groups, left_out, strict=True):
+            values = np.empty(len(group))
+            values[group >= 0], values[group < 0] = inside, beside
+            predictions.append(self._mean + self._spread * values)
         return predictions
 
 
@@ -98,13 +101,16 @@ class EstimatorMember:
             predicted = predicted + self._line.predict(self.line(rows))
         return predicted
 
-    def without(self, rows, y, weights, fold):
-        """Return the predictions for the rows of a fold without the fold."""
-        rest = np.delete(np.arange(len(y)), fold)
+    def out_of_fold(self, rows, y, weights, folds):
+        """Return the predictions for the rows of each fold without the fold."""
         estimator = clone(self.estimator).set_params(**(self.light or {}))
-        member = replace(self, estimator=estimator)
-        member.fit(rows.take(rest), y[rest], weights[rest])
-        return member.predict(rows.take(fold))
+        predictions = []
+        for fold in folds:
+            rest = np.delete(np.arange(len(y)), fold)
+            member = replace(self, estimator=estimator)
+            member.fit(rows.take(rest), y[rest], weights[rest])
+            predictions.append(member.predict(rows.take(fold)))
+        return predictions
 
 
 def _identities(design):

@@ -14,9 +14,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from proxylm._nearest import nearest
-from proxylm.regression._auto import StackedRegressor
 from proxylm.regression._factorization import MatrixFactorizationRegressor
 from proxylm.regression._poly import ScaledPowers
+from proxylm.regression._stack import StackedRegressor
 
 # Below this number of records trees are kept shallow and small steps get more time.
 SMALL_TABLE = 500

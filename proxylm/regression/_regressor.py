@@ -22,7 +22,6 @@ from sklearn.utils.validation import (
 
 from proxylm._nearest import nearest
 from proxylm.records import SCORE_RANGES
-from proxylm.regression._auto import StackedRegressor
 from proxylm.regression._intervals import IntervalMixin
 from proxylm.regression._models import (
     ModelContext,
@@ -33,6 +32,7 @@ from proxylm.regression._models import (
 )
 from proxylm.regression._roles import language_groups, numeric_part, resolve_roles
 from proxylm.regression._search import inner_folds, search_parameters
+from proxylm.regression._stack import StackedRegressor
 
 # Are handed a table even where it has no languages.
 TAKE_TABLES = ("auto", "gp")

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from proxylm.regression._conformal import IntervalCalibrator, unseen_sides
 from proxylm.regression._design import StackDesign
-from proxylm.regression._members import ProcessMember, make_members
+from proxylm.regression._members import make_members
 
 # Draw the weights of the stack towards equal ones, in units of the best member's mean
 # squared error: for known languages, and for new ones divided by the number of
@@ -29,8 +29,6 @@ N_ROW_FOLDS = 5
 FAR = (50, 90)
 FAR_KNOWN = (95, 100)
 IMPORTANCE_ROWS = 200
-
-
 REGIMES = ("known", "new", "unprofiled", "far")
 
 
@@ -98,17 +96,13 @@ def _nearest(points, others):
     return nearest
 
 
-def _fit_member(member, rows, y, weights):
-    """Fit a member; what it needs to converge is not the user's to set."""
+def _fit_member(member, rows, y, weights, folds):
+    """Fit a member; return it and its predictions for each fold without the fold."""
     with warnings.catch_warnings():
+        # What a member needs to converge is not the user's to set.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return member.fit(rows, y, weights)
-
-
-def _without_fold(member, rows, y, weights, fold):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return member.without(rows, y, weights, fold)
+        member.fit(rows, y, weights)
+        return member.out_of_fold(rows, y, weights, folds)
 
 
 def _unseen_by_rest(languages, fold):
@@ -135,7 +129,7 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
     only : tuple of str or None
         Names of the members, all that suit the table if None.
     n_jobs : int or None
-        Threads over members and folds.
+        Threads over members.
     random_state : int
 
     Attributes
@@ -202,39 +196,23 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         spread = np.ptp(y)
         # No member may lead far away from all that was seen.
         self._bounds = max(low, y.min() - spread), min(high, y.max() + spread)
+        self._near = rows.gaussian[:, list(self.design_.row)]
         row_folds = []
         if len(y) >= 2 * N_ROW_FOLDS:
             shuffled = KFold(N_ROW_FOLDS, shuffle=True, random_state=self.random_state)
             row_folds = [test for _, test in shuffled.split(y)]
-        jobs = [
-            delayed(_fit_member)(member, rows, y, weights)
-            for member in self.members_.values()
-        ]
         folds = [*language_folds, *row_folds]
-        refitted = {
-            name: member
-            for name, member in self.members_.items()
-            if not isinstance(member, ProcessMember)
-        }
-        jobs += [
-            delayed(_without_fold)(member, rows, y, weights, fold)
-            for member in refitted.values()
-            for fold in folds
-        ]
-        done = Parallel(n_jobs=self.n_jobs, prefer="threads")(jobs)
-        out = done[len(self.members_) :]
-        predictions = {
-            name: out[k * len(folds) : (k + 1) * len(folds)]
-            for k, name in enumerate(refitted)
-        }
-        for name, member in self.members_.items():
-            if name not in predictions:
-                predictions[name] = member.out_of_fold(rows, y, weights, folds)
+        predictions = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(_fit_member)(member, rows, y, weights, folds)
+            for member in self.members_.values()
+        )
         n_language = len(language_folds)
-        self._near = rows.gaussian[:, list(self.design_.row)]
-        n_language = len(language_folds)
-        self.new_ = self._gather(rows, language_folds, predictions, 0)
-        self.known_ = self._gather(rows, row_folds, predictions, n_language)
+        self.new_ = self._gather(
+            rows, language_folds, [found[:n_language] for found in predictions]
+        )
+        self.known_ = self._gather(
+            rows, row_folds, [found[n_language:] for found in predictions]
+        )
         self._far = None
         if self.new_ is not None:
             new = known = np.percentile(self.new_.distance, FAR)
@@ -248,14 +226,10 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         self._sample = table.iloc[np.sort(drawn)]
         return self
 
-    def _gather(self, rows, folds, predictions, first):
-        """Return the out-of-fold predictions of some of the folds, or None."""
+    def _gather(self, rows, folds, predictions):
+        """Return the out-of-fold predictions of some folds, None if there are none."""
         if len(folds) < 2 or not self.members_:
             return None
-        members = [
-            np.concatenate(predictions[name][first : first + len(folds)])
-            for name in self.members_
-        ]
         distances = [
             _nearest(self._near[fold], np.delete(self._near, fold, axis=0))
             for fold in folds
@@ -266,7 +240,7 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             np.repeat(np.arange(len(folds)), [len(fold) for fold in folds]),
             np.concatenate(unseen),
             np.concatenate(distances),
-            np.clip(members, *self._bounds),
+            np.clip([np.concatenate(found) for found in predictions], *self._bounds),
         )
 
     def _learn_weights(self, rows, y, weights):
