@@ -17,21 +17,21 @@ from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_array,
     check_consistent_length,
     check_is_fitted,
-    check_X_y,
     has_fit_parameter,
-    validate_data,
 )
 
 from proxylm.regression._conformal import IntervalCalibrator, unseen_sides
 from proxylm.regression._intervals import IntervalMixin
 from proxylm.regression._models import fit_weighted
-from proxylm.regression._roles import numeric_part, resolve_roles
+from proxylm.regression._roles import (
+    numeric_part,
+    resolve_roles,
+    validate_fit,
+    validate_predict,
+)
 from proxylm.regression._search import inner_folds
-
-CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
 
 
 def calibration_folds(n_samples, languages, pivots, cv, random_state):
@@ -195,7 +195,7 @@ class LanguageConformalRegressor(
         self._roles = roles
         self.languages_ = roles.languages
         self.score_range_ = roles.score_range
-        features, y = self._validate_fit(X, y)
+        features, y = validate_fit(self, X, y, self._roles)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, features)
         languages = self._language_table(X)
@@ -282,35 +282,6 @@ class LanguageConformalRegressor(
         tags.input_tags.categorical = True
         return tags
 
-    def _validate_fit(self, X, y):
-        """Return the numeric features and the scores of `fit` as float arrays."""
-        if not isinstance(X, pd.DataFrame):
-            return validate_data(
-                self, X, y, y_numeric=True, ensure_min_samples=2, **CHECKS
-            )
-        validate_data(self, X, skip_check_array=True)
-        return check_X_y(
-            numeric_part(X, self._roles),
-            y,
-            y_numeric=True,
-            ensure_min_samples=2,
-            estimator=self,
-            **CHECKS,
-        )
-
-    def _validate_predict(self, X):
-        """Return the numeric features of `predict` as a float array."""
-        if not isinstance(X, pd.DataFrame):
-            if self.languages_:
-                raise TypeError(
-                    "LanguageConformalRegressor was fitted with the language columns "
-                    f"{list(self.languages_)} and expects a pandas DataFrame that has "
-                    f"them. Got {type(X).__name__}."
-                )
-            return validate_data(self, X, reset=False, **CHECKS)
-        validate_data(self, X, skip_check_array=True, reset=False)
-        return check_array(numeric_part(X, self._roles), estimator=self, **CHECKS)
-
     def _language_table(self, X):
         """Return the language columns of X as an array, or None."""
         if not self.languages_:
@@ -361,7 +332,7 @@ class LanguageConformalRegressor(
     def _predict_with_spread(self, X):
         """Return predictions, numeric features and which languages are unseen."""
         check_is_fitted(self)
-        features = self._validate_predict(X)
+        features = validate_predict(self, X, self._roles)
         predicted = self.estimator_.predict(self._inputs(X, features))
         predicted = np.asarray(predicted, dtype=float).reshape(-1)
         languages = self._language_table(X)

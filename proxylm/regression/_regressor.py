@@ -13,11 +13,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_array,
     check_consistent_length,
     check_is_fitted,
-    check_X_y,
-    validate_data,
 )
 
 from proxylm._nearest import nearest
@@ -30,13 +27,18 @@ from proxylm.regression._models import (
     known_parameters,
     named_regressor,
 )
-from proxylm.regression._roles import language_groups, numeric_part, resolve_roles
+from proxylm.regression._roles import (
+    language_groups,
+    numeric_part,
+    resolve_roles,
+    validate_fit,
+    validate_predict,
+)
 from proxylm.regression._search import inner_folds, search_parameters
 from proxylm.regression._stack import StackedRegressor
 
 # Are handed a table even where it has no languages.
 TAKE_TABLES = ("auto", "gp")
-CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
 
 
 def _has_intervals(regressor):
@@ -245,7 +247,7 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
             proxies=self.proxies,
             indicators=self.indicators,
         )
-        features, y = self._validate_fit(X, y, roles)
+        features, y = validate_fit(self, X, y, roles)
         if groups is None:
             groups = language_groups(X, roles)
         check_consistent_length(features, groups)
@@ -299,7 +301,8 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         if return_interval:
             return self.predict(X), self.predict_interval(X, confidence_level)
-        inputs = self._inputs(X, self._validate_predict(X), self._takes_languages)
+        features = validate_predict(self, X, self._roles)
+        inputs = self._inputs(X, features, self._takes_languages)
         predicted = np.asarray(self.regressor_.predict(inputs), dtype=np.float64)
         return np.clip(predicted.reshape(-1), *self.score_range_)
 
@@ -362,35 +365,6 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
         tags.input_tags.categorical = True
         return tags
 
-    def _validate_fit(self, X, y, roles):
-        """Return the numeric features and the scores of `fit` as float arrays."""
-        if not isinstance(X, pd.DataFrame):
-            return validate_data(
-                self, X, y, y_numeric=True, ensure_min_samples=2, **CHECKS
-            )
-        validate_data(self, X, skip_check_array=True)
-        return check_X_y(
-            numeric_part(X, roles),
-            y,
-            y_numeric=True,
-            ensure_min_samples=2,
-            estimator=self,
-            **CHECKS,
-        )
-
-    def _validate_predict(self, X):
-        """Return the numeric features of `predict` as a float array."""
-        if not isinstance(X, pd.DataFrame):
-            if self.languages_:
-                raise TypeError(
-                    "ProxyRegressor was fitted with the language columns "
-                    f"{list(self.languages_)} and expects a pandas DataFrame that has "
-                    f"them. Got {type(X).__name__}."
-                )
-            return validate_data(self, X, reset=False, **CHECKS)
-        validate_data(self, X, skip_check_array=True, reset=False)
-        return check_array(numeric_part(X, self._roles), estimator=self, **CHECKS)
-
     def _resolve_range(self, roles):
         """Return (low, high) for clipping, infinite where there is no bound."""
         given = self.score_range
@@ -429,7 +403,8 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
 
     def _predict_with_spread(self, X):
         """Return predictions, the features of their spread, and unseen languages."""
-        inputs = self._inputs(X, self._validate_predict(X), self._takes_languages)
+        features = validate_predict(self, X, self._roles)
+        inputs = self._inputs(X, features, self._takes_languages)
         predicted, features, unseen = self.regressor_.predict_with_spread(inputs)
         return np.clip(predicted, *self.score_range_), features, unseen
 

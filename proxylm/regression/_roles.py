@@ -1,13 +1,16 @@
-"""Which columns of X are languages, proxies and indicators."""
+"""Which columns of X are languages, proxies and indicators, and what they hold."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from sklearn.utils.validation import check_array, check_X_y, validate_data
 
 from proxylm._nearest import nearest
 from proxylm.records import RecordSchema
+
+CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,29 @@ def numeric_part(X, roles):
                 "holds language codes, name it in languages=[...]."
             )
     return numeric.astype(np.float64)
+
+
+def validate_fit(estimator, X, y, roles):
+    """Return the numeric features and the scores of `fit` as float arrays."""
+    options = {"y_numeric": True, "ensure_min_samples": 2, **CHECKS}
+    if not isinstance(X, pd.DataFrame):
+        return validate_data(estimator, X, y, **options)
+    validate_data(estimator, X, skip_check_array=True)
+    return check_X_y(numeric_part(X, roles), y, estimator=estimator, **options)
+
+
+def validate_predict(estimator, X, roles):
+    """Return the numeric features of `predict` as a float array."""
+    if not isinstance(X, pd.DataFrame):
+        if roles.languages:
+            raise TypeError(
+                f"{type(estimator).__name__} was fitted with the language columns "
+                f"{list(roles.languages)} and expects a pandas DataFrame that has "
+                f"them. Got {type(X).__name__}."
+            )
+        return validate_data(estimator, X, reset=False, **CHECKS)
+    validate_data(estimator, X, skip_check_array=True, reset=False)
+    return check_array(numeric_part(X, roles), estimator=estimator, **CHECKS)
 
 
 def language_groups(X, roles):
