@@ -495,7 +495,7 @@ def test_a_key_that_is_unknown_names_the_file_and_the_nearest(capsys, config):
 @pytest.mark.parametrize(
     "assignment, message",
     [
-        ("regressor=gp", "Known are: auto, lgbm, lightgbm, mf, poly"),
+        ("regressor=svm", "Known are: auto, gp, lgbm, lightgbm, mf"),
         ("regressor.params.alfa=3", "Did you mean 'alpha'?"),
         ("regressor.cv=1", "'cv' parameter of ProxyRegressor must be an int in the r"),
         ("protocol=lol", "Did you mean 'lolo'?"),
@@ -557,9 +557,9 @@ def test_a_table_with_problems_lists_each_of_them(capsys, config, table):
 
 def test_debug_shows_the_traceback(capsys, config):
     with pytest.raises(ValueError, match=r"Known are: auto"):
-        main(["run", str(config), "--set", "regressor=gp", "--debug"])
+        main(["run", str(config), "--set", "regressor=svm", "--debug"])
     with pytest.raises(ValueError, match=r"Known are: auto"):
-        main(["--debug", "run", str(config), "--set", "regressor=gp"])
+        main(["--debug", "run", str(config), "--set", "regressor=svm"])
 
 
 def test_an_error_of_lightgbm_is_one_line(capsys, config):

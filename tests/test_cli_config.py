@@ -193,7 +193,7 @@ def test_a_written_configuration_reads_back_as_the_same(tmp_path, values):
             TypeError,
             'write them in quotes ("no")',
         ),
-        ({"regressor": "gp"}, ValueError, "Got 'gp'. Known are: auto, lgbm, lightgbm"),
+        ({"regressor": "svm"}, ValueError, "Got 'svm'. Known are: auto, gp, lgbm"),
         ({"regressor": {"nam": "xgb"}}, ValueError, "Did you mean 'name'?"),
         (
             {"regressor": {"name": "xgb", "params": {"max_dept": 3}}},
