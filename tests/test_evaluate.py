@@ -309,7 +309,8 @@ def test_unseen_are_the_languages_that_the_target_model_has_not_seen():
 @pytest.mark.parametrize("model", [None, "llama3"])
 def test_unseen_by_a_model_that_nobody_knows_is_refused(protocol, model):
     records = make_records(make_table(), replace(SCHEMA, model=model))
-    with pytest.raises(ValueError, match=rf"\(m2m100, nllb, aya\). Got model={model!r} in"):
+    said = rf"\(m2m100, nllb, aya\). Got model={model!r} in"
+    with pytest.raises(ValueError, match=said):
         evaluate(LinearRegression(), records, protocol)
 
 
