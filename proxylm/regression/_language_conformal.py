@@ -242,40 +242,6 @@ class LanguageConformalRegressor(
             return self._interval(X, confidence_level)
         return self._predict_with_spread(X)[0]
 
-    def predict_interval(self, X, confidence_level=0.9):
-        """Predict intervals that hold the scores of records.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-            The columns seen in `fit`.
-        confidence_level : float, default=0.9
-            Share of the scores that the intervals are to hold.
-
-        Returns
-        -------
-        interval : ndarray of shape (n_samples, 2)
-            Lower and upper ends, in units of the y of `fit`.
-        """
-        return self._interval(X, confidence_level)[1]
-
-    def predict_proba_above(self, X, threshold):
-        """Predict the probability that scores exceed a threshold.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-            The columns seen in `fit`.
-        threshold : float or array-like of shape (n_samples,)
-            In units of the y of `fit`.
-
-        Returns
-        -------
-        probability : ndarray of shape (n_samples,)
-            Probability that the score of each record is above its threshold.
-        """
-        return self._probability_above(X, threshold)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = get_tags(self.estimator).input_tags.allow_nan

@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -39,16 +38,6 @@ from proxylm.regression._stack import StackedRegressor
 
 # Are handed a table even where it has no languages.
 TAKE_TABLES = ("auto", "gp")
-
-
-def _has_intervals(regressor):
-    """Say whether a regressor has intervals, or how it gets them."""
-    if isinstance(regressor.regressor, str) and regressor.regressor == "auto":
-        return True
-    raise AttributeError(
-        f'Intervals expect regressor="auto". Got {regressor.regressor!r}. Wrap it: '
-        "LanguageConformalRegressor(ProxyRegressor(...))."
-    )
 
 
 class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
@@ -270,11 +259,10 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
         self.proxies_ = roles.proxies
         self.score_range_ = self._resolve_range(roles)
         self.best_params_, self.cv_rmse_, self.weights_ = {}, {}, {}
-        if isinstance(self.regressor, str) and self.regressor == "auto":
-            self.regressor_name_ = "auto"
+        self.regressor_name_ = self._name()
+        if self.regressor_name_ == "auto":
             self._fit_stack(X, features, y, groups, sample_weight, context)
             return self
-        self.regressor_name_ = self._name()
         estimator, inputs = self._choose(X, features, y, groups, context)
         self.regressor_ = fit_weighted(estimator, inputs, y, sample_weight)
         return self
@@ -300,53 +288,12 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if return_interval:
-            return self.predict(X), self.predict_interval(X, confidence_level)
+            self._check_intervals()
+            return self._interval(X, confidence_level)
         features = validate_predict(self, X, self._roles)
         inputs = self._inputs(X, features, self._takes_languages)
         predicted = np.asarray(self.regressor_.predict(inputs), dtype=np.float64)
         return np.clip(predicted.reshape(-1), *self.score_range_)
-
-    @available_if(_has_intervals)
-    def predict_interval(self, X, confidence_level=0.9):
-        """Predict intervals that hold the scores of records. Only with ``"auto"``.
-
-        Any other regressor has them in a :class:`LanguageConformalRegressor`.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-            The columns seen in `fit`. The interval of a language that was not seen is
-            wider.
-        confidence_level : float, default=0.9
-            Share of the scores that the intervals are to hold, on average over
-            languages.
-
-        Returns
-        -------
-        interval : ndarray of shape (n_samples, 2)
-            Lower and upper ends, in units of the y of `fit`.
-        """
-        check_is_fitted(self)
-        return self._interval(X, confidence_level)[1]
-
-    @available_if(_has_intervals)
-    def predict_proba_above(self, X, threshold):
-        """Predict the probability that scores exceed a threshold. Only with ``"auto"``.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-            The columns seen in `fit`.
-        threshold : float or array-like of shape (n_samples,)
-            In units of the y of `fit`.
-
-        Returns
-        -------
-        probability : ndarray of shape (n_samples,)
-            Probability that the score of each record is above its threshold.
-        """
-        check_is_fitted(self)
-        return self._probability_above(X, threshold)
 
     @property
     def feature_importances_(self):
@@ -401,8 +348,17 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
         table.attrs.clear()
         return table
 
+    def _check_intervals(self):
+        """Raise an AttributeError that says how a named regressor gets intervals."""
+        if self._name() != "auto":
+            raise AttributeError(
+                f'Intervals expect regressor="auto". Got {self.regressor!r}. Wrap it: '
+                "LanguageConformalRegressor(ProxyRegressor(...))."
+            )
+
     def _predict_with_spread(self, X):
         """Return predictions, the features of their spread, and unseen languages."""
+        check_is_fitted(self)
         features = validate_predict(self, X, self._roles)
         inputs = self._inputs(X, features, self._takes_languages)
         predicted, features, unseen = self.regressor_.predict_with_spread(inputs)
