@@ -10,6 +10,7 @@ from sklearn.gaussian_process import kernels as peers
 from proxylm.regression import _gaussian_process as gp
 from proxylm.regression._kernels import (
     Identity,
+    LanguageFunctions,
     Matern,
     SquaredExponential,
     Trend,
@@ -32,6 +33,7 @@ KERNELS = [
     SquaredExponential((1, 2)),
     Identity(0),
     Identity(1),
+    LanguageFunctions((0, 1), (0, 2)),
 ]
 
 
@@ -49,10 +51,13 @@ def test_gradient_is_that_of_finite_differences(problem, kernel):
     kernels = [kernel, Matern((0, 1))]
     theta = gp._start(kernels) + 0.1
 
-    def value(theta):
-        return gp.negative_log_posterior(theta, kernels, rows, y, weights)[0]
+    halves = [np.arange(N) < N / 2, np.arange(N) >= N / 2]
+    blocks = [(rows.take(half), y[half], weights[half]) for half in halves]
 
-    _, gradient = gp.negative_log_posterior(theta, kernels, rows, y, weights)
+    def value(theta):
+        return gp.negative_log_posterior(theta, kernels, blocks)[0]
+
+    _, gradient = gp.negative_log_posterior(theta, kernels, blocks)
     np.testing.assert_allclose(gradient, approx_fprime(theta, value, 1e-6), atol=1e-3)
 
 
@@ -125,12 +130,17 @@ def test_an_unknown_id_has_no_effect():
     assert unknown == pytest.approx(y.mean(), abs=0.2)
 
 
-def test_parameters_of_many_rows_come_from_a_draw_that_a_seed_repeats(problem):
+def test_parameters_of_many_rows_come_from_a_draw_that_a_seed_repeats(
+    problem, monkeypatch
+):
+    monkeypatch.setattr(gp, "DRAWN_ROWS", 30)
+    monkeypatch.setattr(gp, "LEARNING_BLOCK", 10)
+    blocks = gp._draw_blocks(N, 0)
+    assert [len(block) for block in blocks] == [10, 10, 10]
+    assert len(np.unique(np.concatenate(blocks))) == 30
     rows, y, weights = problem
     fits = [
-        gp.fit_gaussian_process(
-            KERNELS, rows, y, weights, max_rows=30, random_state=seed
-        )
+        gp.fit_gaussian_process(KERNELS, rows, y, weights, random_state=seed)
         for seed in (0, 0, 1)
     ]
     np.testing.assert_array_equal(fits[0].theta, fits[1].theta)

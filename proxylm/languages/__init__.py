@@ -1,7 +1,8 @@
-"""Language codes, and which languages large models were pre-trained on."""
+"""Language codes, and what is known of a language before any model is run."""
 
 from ._codes import language_name, macrolanguage, to_iso639_3
 from ._pretraining import is_pretrained, pretraining_languages
+from ._web_share import web_share
 
 __all__ = [
     "is_pretrained",
@@ -9,4 +10,5 @@ __all__ = [
     "macrolanguage",
     "pretraining_languages",
     "to_iso639_3",
+    "web_share",
 ]

@@ -45,7 +45,7 @@ MODELS = {"m2m100": M2M100, "nllb": NLLB, "aya": AYA_23}
 COVERAGE = {"msa": {"zsm", "zlm"}, "tgl": {"fil"}}
 
 
-def _covered_by(code):
+def covered_by(code):
     """Code whose texts hold the language too, or None."""
     for wider, covered in COVERAGE.items():
         if code in covered:
@@ -95,7 +95,7 @@ def pretraining_languages(model: str) -> frozenset[str]:
 @cache
 def _listed_in_part(model):
     """Macrolanguages of which the model lists a member."""
-    return {_covered_by(code) for code in pretraining_languages(model)} - {None}
+    return {covered_by(code) for code in pretraining_languages(model)} - {None}
 
 
 def is_pretrained(code: str, model: str) -> bool:
@@ -131,6 +131,6 @@ def is_pretrained(code: str, model: str) -> bool:
     listed = pretraining_languages(model)
     return (
         language in listed
-        or _covered_by(language) in listed
+        or covered_by(language) in listed
         or language in _listed_in_part(model)
     )

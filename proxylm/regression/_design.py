@@ -2,12 +2,13 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from sklearn.preprocessing import PowerTransformer
 
-from proxylm.languages import is_pretrained, to_iso639_3
+from proxylm.languages import is_pretrained, to_iso639_3, web_share
 from proxylm.languages._pretraining import MODELS
 from proxylm.regression._gaussian_process import Rows
 from proxylm.regression._ids import IdCoder
@@ -26,17 +27,19 @@ def _row_maxima(values):
     return np.where(np.isinf(maxima), np.nan, maxima)
 
 
-def _is_pretrained(languages, model):
-    """Say as a column of ones and zeros which languages a model has seen.
+def _log_web_share(code):
+    """Return the decimal logarithm of a language's share of the web."""
+    return np.log10(web_share(code))
 
-    NaN stands for codes that nobody knows.
-    """
-    seen = {
-        code: float(is_pretrained(code, model))
+
+def _of_languages(languages, knowledge):
+    """Return a column of what is known of languages, NaN for codes nobody knows."""
+    known = {
+        code: knowledge(code)
         for code in languages.dropna().unique()
         if isinstance(code, str) and to_iso639_3(code, errors="coerce")
     }
-    return languages.map(seen).to_numpy(dtype=np.float64)[:, None]
+    return languages.map(known).to_numpy(dtype=np.float64)[:, None]
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,9 @@ class StackDesign:
     def __init__(self, languages, proxies, model=None):
         self.languages = tuple(languages)
         self.proxies = tuple(proxies)
-        self.model = model if model in MODELS else None
+        self._knowledge = [_log_web_share]
+        if model in MODELS:
+            self._knowledge.append(partial(is_pretrained, model=model))
 
     def fit(self, table, context):
         """Learn ids from the table, scales and profiles from table and context."""
@@ -173,10 +178,8 @@ class StackDesign:
         if len(self.languages) == 2:
             own = table[self.languages[0]] == table[self.languages[1]]
             blocks.append(own.to_numpy(dtype=np.float64)[:, None])
-        if self.model is not None:
-            blocks += [
-                _is_pretrained(table[name], self.model) for name in self.languages
-            ]
+        for knowledge in self._knowledge:
+            blocks += [_of_languages(table[name], knowledge) for name in self.languages]
         if self.proxies:
             for name, profile, values in zip(
                 self.languages,
@@ -214,7 +217,7 @@ class StackDesign:
         is_proxy = [name in self.proxies for name in self.numbers]
         n_own = len(self.numbers) + bool(self.proxies)
         n_row = n_own + (len(self.languages) == 2)
-        n_row += len(self.languages) * (self.model is not None)
+        n_row += len(self.languages) * len(self._knowledge)
         # The best proxy stands behind the numbers.
         proxy = np.append(np.flatnonzero(is_proxy), range(len(self.numbers), n_own))
         self.row = tuple(j for j in range(n_row) if varies[j])
@@ -226,6 +229,11 @@ class StackDesign:
                 stop = start + profile.shape[1]
                 self.sides.append(tuple(j for j in range(start, stop) if varies[j]))
                 start = stop
+
+    @property
+    def n_ids(self):
+        """Number of ids: of the languages of each side, and of their pair."""
+        return len(self.languages) + (len(self.languages) == 2)
 
     @property
     def n_columns(self):

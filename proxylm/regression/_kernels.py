@@ -122,3 +122,50 @@ class SquaredExponential(Matern):
         """Return sum(W * dK / dtheta) for every parameter."""
         lengths = _length_gradient(self._scaled(theta, rows.Z), W * K)
         return np.append(2 * np.vdot(W, K), lengths)
+
+
+@dataclass(frozen=True)
+class LanguageFunctions:
+    """Covariance of a function of some columns that every id has for itself.
+
+    K = sum_k s_k^2 [same id k] * M with a Matern covariance M of amplitude one: where
+    `Identity` lets a language raise or lower its scores, this lets them rise and fall
+    differently with the columns.
+    """
+
+    ids: tuple[int, ...]
+    columns: tuple[int, ...]
+
+    @property
+    def start(self):
+        """Logarithms to start from: an amplitude for each id, length scales."""
+        lengths = self._matern.start[1:]
+        return np.concatenate([np.full(len(self.ids), np.log(0.3)), lengths])
+
+    @property
+    def _matern(self):
+        return Matern(self.columns)
+
+    def _matern_theta(self, theta):
+        return np.append(0.0, theta[len(self.ids) :])
+
+    def value(self, theta, rows, others):
+        """Return the covariance of two sets of rows, and what the gradient needs."""
+        shape, kept = self._matern.value(self._matern_theta(theta), rows, others)
+        same = [_matches(rows.ids[:, k], others.ids[:, k]) for k in self.ids]
+        factor = np.zeros(shape.shape)
+        for match, amplitude in zip(same, theta, strict=False):
+            factor += match * np.exp(2 * amplitude)
+        return shape * factor, (shape, kept, same, factor)
+
+    def gradient(self, theta, rows, K, kept, W):
+        """Return sum(W * dK / dtheta) for every parameter."""
+        shape, inner, same, factor = kept
+        amplitudes = [
+            2 * np.exp(2 * amplitude) * np.vdot(W, shape * match)
+            for match, amplitude in zip(same, theta, strict=False)
+        ]
+        lengths = self._matern.gradient(
+            self._matern_theta(theta), rows, shape, inner, W * factor
+        )
+        return np.append(amplitudes, lengths[1:])

@@ -8,23 +8,37 @@ from sklearn.base import clone
 from sklearn.linear_model import RidgeCV
 
 from proxylm.regression._factorization import MatrixFactorizationRegressor
-from proxylm.regression._gaussian_process import fit_gaussian_process
-from proxylm.regression._kernels import Identity, Matern, SquaredExponential, Trend
+from proxylm.regression._gaussian_process import DRAWN_ROWS, fit_gaussian_process
+from proxylm.regression._kernels import (
+    Identity,
+    LanguageFunctions,
+    Matern,
+    SquaredExponential,
+    Trend,
+)
 
 PENALTIES = np.logspace(-1, 4, 11)
 # Below this number of records fewer trees say as much.
 SMALL_TABLE = 500
 # Covariances of more rows than this would take gigabytes; a random part is enough.
 LARGEST_PROCESS = 4_000
+# Processes that learn their parameters from different rows; their mean is taken.
+N_DRAWS = 3
 
 
 @dataclass
 class ProcessMember:
-    """A Gaussian process; its predictions for left-out rows are closed-form."""
+    """Gaussian processes; their predictions for left-out rows are closed-form.
+
+    The parameters of each are the best of a different draw of rows. The mean of the
+    processes stands for the integral over the parameters: one draw alone is a guess at
+    dozens of length scales.
+    """
 
     kernels: list
     random_state: int
     uses_profiles: bool
+    n_draws: int = N_DRAWS
 
     def fit(self, rows, y, weights):
         """Fit to rows."""
@@ -36,37 +50,44 @@ class ProcessMember:
         self._mean = np.average(y, weights=weights)
         spread = np.sqrt(np.average((y - self._mean) ** 2, weights=weights))
         self._spread = spread if spread > 0 else 1.0
-        self.process = fit_gaussian_process(
-            self.kernels,
-            rows.gp_rows.take(self._kept),
-            ((y - self._mean) / self._spread)[self._kept],
-            np.maximum(weights / weights.mean(), 1e-6)[self._kept],
-            random_state=self.random_state,
-        )
+        n_draws = self.n_draws if len(self._kept) > DRAWN_ROWS else 1
+        self.processes = [
+            fit_gaussian_process(
+                self.kernels,
+                rows.gp_rows.take(self._kept),
+                ((y - self._mean) / self._spread)[self._kept],
+                np.maximum(weights / weights.mean(), 1e-6)[self._kept],
+                random_state=self.random_state + draw,
+            )
+            for draw in range(n_draws)
+        ]
         return self
 
     def predict(self, rows):
         """Predict scores of rows."""
-        return self._mean + self._spread * self.process.predict(rows.gp_rows)
+        means = [process.predict(rows.gp_rows) for process in self.processes]
+        return self._mean + self._spread * np.mean(means, axis=0)
 
     def out_of_fold(self, rows, y, weights, folds):
         """Return the predictions for the rows of each fold without the fold."""
         position = np.full(len(y), -1)
         position[self._kept] = np.arange(len(self._kept))
         groups = [position[fold] for fold in folds]
-        left_out = self.process.leave_out(
-            [group[group >= 0] for group in groups],
-            [
-                rows.take(fold[group < 0]).gp_rows
-                for fold, group in zip(folds, groups, strict=True)
-            ],
-        )
-        predictions = []
-        for group, (inside, beside) in zip(groups, left_out, strict=True):
-            values = np.empty(len(group))
-            values[group >= 0], values[group < 0] = inside, beside
-            predictions.append(self._mean + self._spread * values)
-        return predictions
+        inside = [group[group >= 0] for group in groups]
+        beside = [
+            rows.take(fold[group < 0]).gp_rows
+            for fold, group in zip(folds, groups, strict=True)
+        ]
+        predictions = [np.zeros(len(fold)) for fold in folds]
+        for process in self.processes:
+            left_out = process.leave_out(inside, beside)
+            for values, group, means in zip(predictions, groups, left_out, strict=True):
+                values[group >= 0] += means[0]
+                values[group < 0] += means[1]
+        return [
+            self._mean + self._spread * values / len(self.processes)
+            for values in predictions
+        ]
 
 
 @dataclass
@@ -115,8 +136,15 @@ class EstimatorMember:
 
 def _identities(design):
     """Return random effects of the languages of each side, and of their pairs."""
-    n_ids = len(design.languages) + (len(design.languages) == 2)
-    return [Identity(k) for k in range(n_ids)]
+    return [Identity(k) for k in range(design.n_ids)]
+
+
+def _language_kernels(design):
+    """Return random effects and functions of the languages and of their pairs."""
+    if not design.n_ids:
+        return []
+    ids = tuple(range(design.n_ids))
+    return [*_identities(design), LanguageFunctions(ids, design.row)]
 
 
 def _scaled(design, positions):
@@ -131,7 +159,7 @@ def _own_kernels(design):
     kernels = [Trend(linear), Matern(rest + _scaled(design, design.proxy))]
     if design.proxy:
         kernels.append(SquaredExponential(linear))
-    return kernels + _identities(design)
+    return kernels + _language_kernels(design)
 
 
 def _proxy_kernels(design):
@@ -147,7 +175,7 @@ def _profile_kernels(design):
     linear = _scaled(design, design.proxy)
     kernels = [Trend(linear), SquaredExponential(linear), Matern(design.row)]
     kernels += [Matern(side) for side in sides]
-    return [*kernels, Matern(together), *_identities(design)]
+    return [*kernels, Matern(together), *_language_kernels(design)]
 
 
 @dataclass(frozen=True)
@@ -171,22 +199,27 @@ def make_members(design, n_samples, random_state):
 
     Without a column that varies there are none.
     """
+    from lightgbm import LGBMRegressor
     from sklearn.ensemble import ExtraTreesRegressor
-    from xgboost import XGBRegressor
 
     if not design.row:
         return {}
     is_small = n_samples < SMALL_TABLE
-    boosting = XGBRegressor(
-        n_estimators=200 if is_small else 500,
-        learning_rate=0.1 if is_small else 0.06,
-        max_depth=5,
-        min_child_weight=3,
+    boosting = LGBMRegressor(
+        n_estimators=150 if is_small else 300,
+        learning_rate=0.06,
+        num_leaves=16,
+        min_child_samples=5,
         subsample=0.8,
-        colsample_bynode=0.5,
+        subsample_freq=1,
+        feature_fraction_bynode=0.5,
+        max_bin=63,
         reg_lambda=1.0,
         random_state=random_state,
+        deterministic=True,
+        force_row_wise=True,
         n_jobs=1,
+        verbose=-1,
     )
     trees = ExtraTreesRegressor(
         50 if is_small else 100,
@@ -195,21 +228,21 @@ def make_members(design, n_samples, random_state):
         random_state=random_state,
         n_jobs=1,
     )
-    faster = {"n_estimators": 100 if is_small else 200, "learning_rate": 0.15}
-    fewer = {"n_estimators": 30 if is_small else 40}
+    faster = {"n_estimators": 75 if is_small else 100, "learning_rate": 0.15}
+    fewer = {"n_estimators": 20}
     ridge = RidgeCV(PENALTIES)
     row = _Columns(design.row, "raw")
     linear = design.proxy or design.row
     line = _Columns(linear, "scaled")
     members = {
         "gp": ProcessMember(_own_kernels(design), random_state, False),
-        "xgboost": EstimatorMember(boosting, row, False, line, faster),
+        "lightgbm": EstimatorMember(boosting, row, False, line, faster),
         "extra_trees": EstimatorMember(trees, row, False, line, fewer),
         "ridge": EstimatorMember(ridge, line, False),
     }
     if design.proxy and design.row != design.proxy:
         members["gp_proxies"] = ProcessMember(
-            _proxy_kernels(design), random_state, False
+            _proxy_kernels(design), random_state, False, n_draws=1
         )
     if len(design.languages) == 2:
         factorization = MatrixFactorizationRegressor(
@@ -221,10 +254,14 @@ def make_members(design, n_samples, random_state):
         wide = _Columns(design.row + profiles, "raw")
         members |= {
             "gp_profiles": ProcessMember(_profile_kernels(design), random_state, True),
-            "xgboost_profiles": EstimatorMember(boosting, wide, True, light=faster),
+            "lightgbm_profiles": EstimatorMember(boosting, wide, True, light=faster),
             "extra_trees_profiles": EstimatorMember(trees, wide, True, light=fewer),
             "ridge_profiles": EstimatorMember(
                 ridge, _Columns(linear + profiles, "scaled"), True
             ),
         }
-    return members
+    # The slowest first, so that threads end together.
+    is_process = [isinstance(member, ProcessMember) for member in members.values()]
+    order = np.argsort(np.logical_not(is_process), kind="stable")
+    names = list(members)
+    return {names[k]: members[names[k]] for k in order}

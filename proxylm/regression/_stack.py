@@ -24,12 +24,12 @@ SHRINKAGE = 0.1
 LANGUAGE_SHRINKAGE = 15.0
 N_ROW_FOLDS = 5
 # A row with a new language begins to be far where it is farther from its nearest
-# neighbour than half of the rows of left-out languages are, and is where it is farther
-# than nine tenths; one of known languages must be farther than other rows are, too.
-FAR = (50, 90)
+# neighbour than 90 of 100 rows of left-out languages are, and is where it is farther
+# than 95; one of known languages must be farther than other rows are, too.
+FAR = (90, 95)
 FAR_KNOWN = (95, 100)
 IMPORTANCE_ROWS = 200
-REGIMES = ("known", "new", "unprofiled", "far")
+REGIMES = ("known", "new", "unprofiled")
 
 
 class OutOfFold(NamedTuple):
@@ -137,8 +137,8 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
     members_ : dict of str to member
     weights_ : dict of str to dict of str to float
         Weights of the members for rows whose languages are ``"known"``, ``"new"``, or
-        new and without a profile (``"unprofiled"``), and for rows ``"far"`` from all
-        that was seen.
+        new and without a profile (``"unprofiled"``). Far from all rows that were seen,
+        the median of the members without profiles takes their place.
     cv_rmse_ : dict of str to float
         RMSE of the members and of the ``"stack"`` on languages left out.
     calibrator_ : IntervalCalibrator or None
@@ -191,6 +191,8 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             for name, member in members.items()
             if self.only is None or name in self.only
         }
+        uses_profiles = [member.uses_profiles for member in self.members_.values()]
+        self._own = ~np.array(uses_profiles, dtype=bool)
         self._mean = np.average(y, weights=weights)
         low, high = self.score_range or (-np.inf, np.inf)
         spread = np.ptp(y)
@@ -246,15 +248,14 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
     def _learn_weights(self, rows, y, weights):
         """Learn the weights of the members in every regime."""
         names = list(self.members_)
-        own = np.array([not m.uses_profiles for m in self.members_.values()], bool)
+        own = self._own
         equal = np.full(len(names), 1 / max(len(names), 1))
-        far = own / max(own.sum(), 1)
         n_languages = max(len(np.unique(rows.languages)), 1)
         self._shrinkage = SHRINKAGE, LANGUAGE_SHRINKAGE / n_languages
         known = new = unprofiled = equal
         if self.known_ is not None:
             known = self._stack_weights(self.known_, y, weights, 0)
-            new, unprofiled = known, far
+            new, unprofiled = known, own / max(own.sum(), 1)
         if self.new_ is not None:
             new = self._stack_weights(self.new_, y, weights, 1)
             part = self.new_._replace(members=self.new_.members[own])
@@ -262,7 +263,7 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             unprofiled[own] = self._stack_weights(part, y, weights, 1)
             if not self.languages:
                 known = new  # nothing in a row tells whether its language is known
-        self._weights = np.array([known, new, unprofiled, far])
+        self._weights = np.array([known, new, unprofiled])
         self.weights_ = {
             regime: dict(zip(names, map(float, row), strict=True))
             for regime, row in zip(REGIMES, self._weights, strict=True)
@@ -296,11 +297,18 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         return np.clip((distance - low) / np.maximum(high - low, 1e-12), 0, 1)
 
     def _mix(self, found, weights):
-        """Return the stack's predictions from members, weights and distances."""
-        share = self._far_share(found.distance, found.unseen)
-        return (1 - share) * (weights @ found.members) + share * (
-            self._weights[3] @ found.members
-        )
+        """Return the stack's predictions of pairs from weights of the members."""
+        near = weights @ found.members
+        return self._draw_to_median(near, found.members, found.distance, found.unseen)
+
+    def _draw_to_median(self, predicted, members, distance, unseen):
+        """Return predictions, far from all that was seen the median of the members.
+
+        There no error is known to learn weights from, and some members go astray. It
+        is the median of those without profiles, which carry over worst.
+        """
+        share = self._far_share(distance, unseen)
+        return (1 - share) * predicted + share * np.median(members[self._own], axis=0)
 
     def _calibrate(self, rows, y, weights):
         """Fit the intervals to out-of-fold predictions of the stack.
@@ -384,7 +392,6 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         members = self.predict_members(rows)
         regime = np.where(~unseen.any(axis=1), 0, np.where(rows.is_profiled, 1, 2))
         distance = _nearest(rows.gaussian[:, list(self.design_.row)], self._near)
-        share = self._far_share(distance, unseen)[:, None]
-        weights = (1 - share) * self._weights[regime] + share * self._weights[3]
-        predicted = np.einsum("nm,mn->n", weights, members)
+        predicted = np.einsum("nm,mn->n", self._weights[regime], members)
+        predicted = self._draw_to_median(predicted, members, distance, unseen)
         return predicted, self._spread_features(rows, members), unseen
