@@ -27,3 +27,4 @@ from .records import load_records as load_records
 from .regression import LanguageConformalRegressor as LanguageConformalRegressor
 from .regression import MatrixFactorizationRegressor as MatrixFactorizationRegressor
 from .regression import ProxyRegressor as ProxyRegressor
+from .regression import compare as compare
