@@ -55,6 +55,18 @@ shown = table[["source_lang", "target_lang", "dataset_size"]].assign(
 shown.sort_values("probability", ascending=False).iloc[[0, 14, 28, 42, -1]]
 
 # %%
+# Why is it predicted so?
+# -----------------------
+# Bars lead from the mean prediction of the known records to that of Madurese. The
+# languages count as one feature: their profiles, and what is known of them.
+from proxylm import ContributionDisplay
+
+ContributionDisplay.from_estimator(
+    regressor, table, background=records.data[~new], name="Madurese"
+)
+plt.show()
+
+# %%
 # Do intervals hold?
 # ------------------
 # Every language is left out in turn. With eight languages the intervals rest on an

@@ -1,5 +1,6 @@
-"""Pictures of an evaluation, as scikit-learn displays."""
+"""Pictures of evaluations and predictions, as scikit-learn displays."""
 
+from proxylm.inspection._contribution import ContributionDisplay
 from proxylm.inspection._coverage import CoverageDisplay
 from proxylm.inspection._language_error import LanguageErrorDisplay
 from proxylm.inspection._language_pair import LanguagePairDisplay
@@ -7,6 +8,7 @@ from proxylm.inspection._learning_curve import LearningCurveDisplay
 from proxylm.inspection._prediction import PredictionDisplay
 
 __all__ = [
+    "ContributionDisplay",
     "CoverageDisplay",
     "LanguageErrorDisplay",
     "LanguagePairDisplay",
