@@ -4,14 +4,15 @@ A setting is a record table, a target model, a score and a protocol of
 arXiv:2406.09334; its line to beat is the lowest published RMSE of all regressors and
 feature sets. The default, `ProxyRegressor()`, is the same in all of them. It is run
 with the features of all records as context, and without; named regressors and naive
-baselines stand beside it.
+baselines stand beside it, with what the default gains on each and the standard error of
+that, paired by language or by seed.
 
     python benchmarks/accuracy.py [--quick] [--models auto,xgboost] [--folder RUNS]
 
 With `--folder` finished fits are kept, so that a run that was stopped goes on.
 `--lolo-seeds` sets how many of the five seeds leave-one-language-out is repeated for:
 the folds are the same for all of them. `--write` stores the table for the
-documentation. The default alone takes about two hours on two processor cores.
+documentation. The default alone takes about an hour on two processor cores.
 """
 
 import argparse
@@ -78,8 +79,11 @@ def seeds_of(protocol, lolo_seeds):
     return SEEDS[:lolo_seeds] if protocol == "lolo" else SEEDS
 
 
-def run(setting, name, features, args):
-    """Return a row of results of one model in one setting, its baselines behind it."""
+def run(setting, name, features, args, default=None):
+    """Return rows of results of one model in one setting, its baselines behind it.
+
+    `default` holds the errors of the default by unit, which are returned, too.
+    """
     records = load_setting(setting, features)
     start = time.perf_counter()
     is_default = name.startswith("auto")
@@ -101,28 +105,37 @@ def run(setting, name, features, args):
         kept = ["rmse", "rmse_as_source", "rmse_as_target", "spearman"]
         kept += ["pairwise_accuracy", "coverage", "width"]
         cells = {key: row.get(key, np.nan) for key in kept}
+        errors = unit_errors(evaluation, row["model"])
+        default = errors if default is None else default
+        gain = errors - default
         rows.append(
             {key: getattr(setting, key) for key in SETTING}
             | {"features": features, "regressor": row["model"]}
             | cells
             | {
-                "standard_error": standard_error(evaluation, row["model"]),
+                "standard_error": standard_error(errors),
+                "gain": gain.mean(),
+                "gain_error": standard_error(gain),
                 "low_coverage": share_of_low_coverage(evaluation, row["model"]),
                 "published": setting.rmse,
                 "ratio": row["rmse"] / setting.rmse,
                 "seconds": seconds,
             }
         )
-    return rows
+    return rows, default
 
 
-def standard_error(evaluation, model):
-    """Return the standard error of the RMSE over left-out languages, or over seeds."""
+def unit_errors(evaluation, model):
+    """Return the RMSE on each left-out language, or for each seed."""
     rows = evaluation.predictions
     rows = rows[rows["model"] == model]
     squares = (rows["truth"] - rows["prediction"]) ** 2
     unit = "language" if rows["language"].ne("").any() else "seed"
-    errors = squares.groupby(rows[unit]).mean() ** 0.5
+    return squares.groupby(rows[unit]).mean() ** 0.5
+
+
+def standard_error(errors):
+    """Return the standard error of the mean of errors."""
     return errors.std(ddof=1) / np.sqrt(len(errors)) if len(errors) > 1 else np.nan
 
 
@@ -169,6 +182,8 @@ def write_table(table):
         "rmse_as_source": "as source",
         "rmse_as_target": "as target",
         "standard_error": "standard error",
+        "gain": "behind the default",
+        "gain_error": "paired standard error",
         "spearman": "Spearman",
         "coverage": "coverage",
         "width": "width",
@@ -203,14 +218,16 @@ def main():
         settings = settings[settings["dataset"].isin(args.datasets.split(","))]
     rows = []
     for setting in settings.itertuples():
+        default = None
         for name in args.models.split(","):
-            found = run(setting, name, args.features, args)
+            found, default = run(setting, name, args.features, args, default)
             rows.extend(found)
             for row in found:
                 print(
                     f"{row['dataset']:12} {row['model']:7} {row['score']:8} "
                     f"{row['protocol']:14} {row['regressor']:30} {row['rmse']:7.3f} "
                     f"published {row['published']:7.3f}  ratio {row['ratio']:.3f}  "
+                    f"behind the first {row['gain']:.3f} +- {row['gain_error']:.3f}  "
                     f"coverage {row['coverage']:.3f}  width {row['width']:.2f}  "
                     f"{row['seconds']:.0f} s",
                     flush=True,

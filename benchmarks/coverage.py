@@ -7,7 +7,11 @@ intervals of one constant width that hold the same share of the scores. That wid
 chosen with the truth at hand, so no split conformal prediction can do better with it.
 All shares and widths are means over languages, then over sides.
 
-    python benchmarks/coverage.py [--quick] [--n-jobs 2]
+    python benchmarks/coverage.py [--quick] [--wrapped] [--folder RUNS]
+
+The regressor is the default, or with `--wrapped` boosted trees in
+LanguageConformalRegressor. `--folder` may be that of accuracy.py, whose predictions then
+serve here.
 """
 
 import argparse
@@ -45,11 +49,9 @@ LOW_SHARE = 0.1
 WIDTH_RATIO = 0.85
 
 
-def splitter_of(records, quick):
-    """Leave out every language but pivots, or a sample of them."""
+def splitter_of(records):
+    """Leave out each of a sample of the languages."""
     pivots = records.schema.pivots
-    if not quick:
-        return LeaveOneLanguageOut(exclude=pivots)
     languages = set(np.unique(records.groups.to_numpy(dtype=str))) - set(pivots)
     order = np.random.default_rng(SEED).permutation(sorted(languages))
     return LeaveOneLanguageOut(exclude=[*pivots, *order[QUICK_LANGUAGES:]])
@@ -88,21 +90,27 @@ def main():
     """Print a row per table and the verdicts; return 1 if one is off."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="12 languages a table")
+    parser.add_argument("--wrapped", action="store_true", help="around boosted trees")
+    parser.add_argument("--folder", default=None)
     parser.add_argument("--n-jobs", type=int, default=1)
     options = parser.parse_args()
-    regressor = ProxyRegressor("xgboost", regressor_params={"n_estimators": 200})
+    regressor = ProxyRegressor()
+    if options.wrapped:
+        trees = ProxyRegressor("xgboost", regressor_params={"n_estimators": 200})
+        regressor = LanguageConformalRegressor(trees)
     print("table   model   coverage  below 70%  width  constant  ratio  seconds")
     rows = []
     for (table, model), fetch in TABLES.items():
         records = fetch(target=model)
         start = time.perf_counter()
         evaluation = evaluate(
-            LanguageConformalRegressor(regressor),
+            regressor,
             records,
-            splitter_of(records, options.quick),
+            splitter_of(records) if options.quick else "lolo",
             seeds=SEED,
             baselines=False,
             n_jobs=options.n_jobs,
+            checkpoint=options.folder,
             confidence_level=LEVEL,
         )
         seconds = time.perf_counter() - start

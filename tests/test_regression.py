@@ -453,3 +453,16 @@ def test_documented_defaults_are_the_defaults():
     assert {k: str(v) for k, v in defaults.items()} == {
         k: v.strip('"') for k, v in documented.items()
     }
+
+
+def test_several_targets_are_predicted_as_each_alone(table):
+    from sklearn.multioutput import MultiOutputRegressor
+
+    X, y = table
+    targets = np.column_stack([y, 2 * y + 1])
+    regressor = ProxyRegressor("ridge")
+    several = MultiOutputRegressor(regressor).fit(X, targets)
+    predicted = several.predict(X)
+    for k in range(2):
+        alone = clone(regressor).fit(X, targets[:, k])
+        np.testing.assert_allclose(predicted[:, k], alone.predict(X))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from proxylm import ProxyRegressor
+from proxylm.inspection._shapley import contributions_of
 
 from .generated import generated_records
 
@@ -36,6 +37,26 @@ class Fit:
         return float(np.sqrt((error**2).mean()))
 
     track_rmse.unit = "score"
+
+
+class Intervals:
+    """Intervals, probabilities and explanations of a fitted default."""
+
+    def setup(self):
+        train = generated_records(500)
+        self.train, self.test = train.data, generated_records(1_000, seed=1).data
+        self.fitted = ProxyRegressor(random_state=0).fit(self.train, train.target)
+
+    def time_predict_interval(self):
+        self.fitted.predict_interval(self.test)
+
+    def time_predict_proba_above(self):
+        self.fitted.predict_proba_above(self.test, 20.0)
+
+    def time_contributions(self):
+        contributions_of(
+            self.fitted, self.test[:40], self.train, n_draws=20, random_state=0
+        )
 
 
 class Search:
