@@ -1,8 +1,10 @@
 """Print what each part of the default brings, on some of the published settings.
 
-One fit a fold serves all variants: each member alone, their plain mean, and the stack
+One fit a fold serves most variants: each member alone, their plain mean, and the stack
 without profiles, without its care for rows that are far, with one set of weights for
-known and new languages, and as it is. Figures are RMSE relative to the whole default.
+known and new languages, with one draw of the processes' parameters, and as it is. A
+second fit has codes that tell nothing of a language. Figures are RMSE relative to the
+whole default.
 
     python benchmarks/ablation.py [--languages 8] [--write]
 
@@ -13,6 +15,7 @@ their codes. It takes about half an hour on two processor cores.
 import argparse
 import sys
 import time
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,7 @@ from proxylm import (
 from proxylm.model_selection._evaluate import _groups_for
 from proxylm.model_selection._protocols import resolve_protocol
 from proxylm.records import concat
+from proxylm.regression._members import ProcessMember
 
 FETCH = {
     "mt560": fetch_mt560,
@@ -54,7 +58,15 @@ SETTINGS = [
 ]
 SEED = 42
 TABLE = Path(__file__).parents[1] / "docs" / "_tables" / "ablation.rst"
-VARIANTS = ("all", "not far", "one set of weights", "no profiles", "mean of members")
+VARIANTS = (
+    "all",
+    "names unknown",
+    "one draw",
+    "not far",
+    "one set of weights",
+    "no profiles",
+    "mean of members",
+)
 
 
 def load(dataset, model):
@@ -82,16 +94,32 @@ def make_folds(records, protocol, n_languages):
     return list(zip(folds, languages, strict=True))
 
 
+def nameless(data, languages):
+    """Return a table whose languages have names that nobody knows."""
+    return data.assign(**{name: data[name] + "?" for name in languages})
+
+
+def members_of_one_draw(stack, rows):
+    """Return what the members predict if each process has one draw of parameters."""
+    single = copy(stack)
+    single.members_ = {name: copy(member) for name, member in stack.members_.items()}
+    for member in single.members_.values():
+        if isinstance(member, ProcessMember):
+            member.processes = member.processes[:1]
+    return single.predict_members(rows)
+
+
 def variants(records, train, tests):
     """Return {variant: predictions} of the test rows of each fold."""
     data, y = records.data, records.target
     regressor = ProxyRegressor(context=data, random_state=SEED)
     stack = regressor.fit(data.iloc[train], y.iloc[train]).regressor_
+    hidden = nameless(data, regressor.languages_)
+    blind = ProxyRegressor(context=hidden, random_state=SEED)
+    blind.fit(hidden.iloc[train], y.iloc[train])
     low, high = regressor.score_range_
     names = list(stack.members_)
-    known, new, unprofiled, _ = (
-        np.array([*w.values()]) for w in stack.weights_.values()
-    )
+    known, new, unprofiled = (np.array([*w.values()]) for w in stack.weights_.values())
     results = []
     for test in tests:
         table = data.iloc[test]
@@ -100,6 +128,9 @@ def variants(records, train, tests):
         is_new = rows.n_unseen > 0
         found = dict(zip(names, members, strict=True))
         found["all"] = stack.predict(table)
+        found["names unknown"] = blind.predict(hidden.iloc[test])
+        single = members_of_one_draw(stack, rows)
+        found["one draw"] = np.where(is_new, new @ single, known @ single)
         found["not far"] = np.where(is_new, new @ members, known @ members)
         found["one set of weights"] = known @ members
         own = np.where([name.endswith("profiles") for name in names], 0, known)

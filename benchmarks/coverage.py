@@ -9,9 +9,9 @@ All shares and widths are means over languages, then over sides.
 
     python benchmarks/coverage.py [--quick] [--wrapped] [--folder RUNS]
 
-The regressor is the default, or with `--wrapped` boosted trees in
-LanguageConformalRegressor. `--folder` may be that of accuracy.py, whose predictions then
-serve here.
+The regressor is the default, or with `--wrapped` boosted trees in a
+LanguageConformalRegressor. `--folder` may be that of accuracy.py, whose predictions
+then serve here.
 """
 
 import argparse

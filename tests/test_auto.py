@@ -119,6 +119,16 @@ def test_predictions_do_not_depend_on_the_names_of_languages(records, fitted):
     )
 
 
+def test_names_that_nobody_knows_are_languages_all_the_same(records):
+    table = records.data.copy()
+    for name in ("source_lang", "target_lang"):
+        table[name] = "my " + table[name]
+    regressor = ProxyRegressor(random_state=0).fit(table, records.target)
+    error = regressor.predict(table) - records.target
+    assert np.sqrt((error**2).mean()) < 0.2 * records.target.std()
+    assert np.isfinite(regressor.predict_interval(table)).all()
+
+
 def test_no_score_of_a_left_out_language_reaches_the_fit(records):
     """Predictions for a language stay the same whatever its own scores are."""
     rng = np.random.default_rng(0)

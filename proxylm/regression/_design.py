@@ -199,7 +199,9 @@ class StackDesign:
             self._centre = np.nan_to_num(centre)
             varies = spread > LEAST_SPREAD * np.maximum(1.0, np.abs(self._centre))
             self._spread = np.where(varies, spread, 1.0)
-            self._power = PowerTransformer().fit((raw - self._centre) / self._spread)
+            values = (raw - self._centre) / self._spread
+            values[:, np.isnan(values).all(axis=0)] = 0.0  # nothing to transform
+            self._power = PowerTransformer().fit(values)
 
     def _scaled(self, raw):
         values = np.nan_to_num((raw - self._centre) / self._spread)
