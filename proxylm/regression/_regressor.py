@@ -17,7 +17,6 @@ from sklearn.utils.validation import (
 )
 
 from proxylm._nearest import nearest
-from proxylm.records import SCORE_RANGES
 from proxylm.regression._intervals import IntervalMixin
 from proxylm.regression._models import (
     ModelContext,
@@ -29,6 +28,7 @@ from proxylm.regression._models import (
 from proxylm.regression._roles import (
     language_groups,
     numeric_part,
+    resolve_range,
     resolve_roles,
     validate_fit,
     validate_predict,
@@ -117,8 +117,7 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
     weights_ : dict of str to dict
         With ``"auto"`` the weights of its members, for rows whose languages are all
         ``"known"``, for rows with one that is ``"new"``, and for those whose new
-        language has no profile (``"unprofiled"``), and for rows ``"far"`` from all that
-        was seen. Empty with other regressors.
+        language has no profile (``"unprofiled"``). Empty with other regressors.
     cv_rmse_ : dict
         RMSE over the inner folds, in units of y: of the members of ``"auto"`` and
         their ``"stack"``, or of the regressor that was searched. Empty when nothing
@@ -257,7 +256,7 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
         self._feature_scale = np.nan_to_num(np.nanstd(features, axis=0))
         self.languages_ = roles.languages
         self.proxies_ = roles.proxies
-        self.score_range_ = self._resolve_range(roles)
+        self.score_range_ = resolve_range(self.score_range, roles)
         self.best_params_, self.cv_rmse_, self.weights_ = {}, {}, {}
         self.regressor_name_ = self._name()
         if self.regressor_name_ == "auto":
@@ -311,27 +310,6 @@ class ProxyRegressor(IntervalMixin, RegressorMixin, BaseEstimator):
         # Language columns: evaluate() hands them only to estimators that say this.
         tags.input_tags.categorical = True
         return tags
-
-    def _resolve_range(self, roles):
-        """Return (low, high) for clipping, infinite where there is no bound."""
-        given = self.score_range
-        if given is None:
-            return (-np.inf, np.inf)
-        if isinstance(given, str):
-            if given == "auto":
-                return roles.score_range
-            if given not in SCORE_RANGES:
-                raise ValueError(
-                    f"score_range expects a metric among {sorted(SCORE_RANGES)}, "
-                    f'"auto", None or (low, high). Got {given!r}.'
-                )
-            return SCORE_RANGES[given]
-        valid = len(given) == 2 and all(isinstance(bound, Real) for bound in given)
-        if not valid or not given[0] < given[1]:
-            raise ValueError(
-                f"score_range expects (low, high) with low < high. Got {given!r}."
-            )
-        return (float(given[0]), float(given[1]))
 
     def _inputs(self, X, features, takes_languages):
         """Return what the regressor is handed: numbers, or languages beside them."""

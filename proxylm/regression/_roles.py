@@ -1,6 +1,7 @@
 """Which columns of X are languages, proxies and indicators, and what they hold."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from sklearn.utils.validation import check_array, check_X_y, validate_data
 
 from proxylm._nearest import nearest
-from proxylm.records import RecordSchema
+from proxylm.records import SCORE_RANGES, RecordSchema
 
 CHECKS = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
 
@@ -142,3 +143,24 @@ def validate_predict(estimator, X, roles):
 def language_groups(X, roles):
     """Return the language columns of X as groups, or None."""
     return X[list(roles.languages)] if roles.languages else None
+
+
+def resolve_range(given, roles):
+    """Return (low, high) for clipping, infinite where there is no bound."""
+    if given is None:
+        return (-np.inf, np.inf)
+    if isinstance(given, str):
+        if given == "auto":
+            return roles.score_range
+        if given not in SCORE_RANGES:
+            raise ValueError(
+                f"score_range expects a metric among {sorted(SCORE_RANGES)}, "
+                f'"auto", None or (low, high). Got {given!r}.'
+            )
+        return SCORE_RANGES[given]
+    valid = len(given) == 2 and all(isinstance(bound, Real) for bound in given)
+    if not valid or not given[0] < given[1]:
+        raise ValueError(
+            f"score_range expects (low, high) with low < high. Got {given!r}."
+        )
+    return (float(given[0]), float(given[1]))

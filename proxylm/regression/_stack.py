@@ -304,8 +304,8 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
     def _draw_to_median(self, predicted, members, distance, unseen):
         """Return predictions, far from all that was seen the median of the members.
 
-        There no error is known to learn weights from, and some members go astray. It
-        is the median of those without profiles, which carry over worst.
+        There no error is known to learn weights from, and some members go astray.
+        Members with profiles have no say: profiles carry over worst.
         """
         share = self._far_share(distance, unseen)
         return (1 - share) * predicted + share * np.median(members[self._own], axis=0)
