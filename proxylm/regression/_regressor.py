@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
