@@ -16,6 +16,7 @@ from .inspection import LanguageErrorDisplay as LanguageErrorDisplay
 from .inspection import LanguagePairDisplay as LanguagePairDisplay
 from .inspection import LearningCurveDisplay as LearningCurveDisplay
 from .inspection import PredictionDisplay as PredictionDisplay
+from .languages import LanguageFeaturizer as LanguageFeaturizer
 from .model_selection import CrossDatasetSplit as CrossDatasetSplit
 from .model_selection import Evaluation as Evaluation
 from .model_selection import LanguageKFold as LanguageKFold
