@@ -1,7 +1,7 @@
 """Compare the time of LanguageFeaturizer with that of the code of URIEL+ itself.
 
-All seven kinds of distance between every two of 440 languages, after loading, are to take
-under 5 seconds. The code of urielplus runs on 20 languages in the same run, and
+All seven kinds of distance between every two of 440 languages, after loading, are to
+take under 5 seconds. The code of urielplus runs on 20 languages in the same run, and
 LanguageFeaturizer on the same; the ratio of these two is printed.
 
     python benchmarks/language_distances.py
@@ -65,8 +65,8 @@ def main():
         peer.new_distance(kind, few)
     theirs = time.perf_counter() - start
     print(
-        f"{N_PEER} languages: urielplus {theirs:.1f} s, LanguageFeaturizer {own:.3f} s, "
-        f"ratio {theirs / own:.0f}"
+        f"{N_PEER} languages: urielplus {theirs:.1f} s, "
+        f"LanguageFeaturizer {own:.3f} s, ratio {theirs / own:.0f}"
     )
     return int(seconds > MOST_SECONDS)
 

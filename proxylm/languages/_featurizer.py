@@ -154,21 +154,19 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
                 f"X expects {self.n_features_in_} columns of language codes, as in "
                 f"fit. Got {table.shape[1]}."
             )
-        written = pd.unique(table.to_numpy().ravel())
-        codes = dict(zip(written, map(self._resolve, written), strict=True))
-        self._warn_of({code for code, known in codes.items() if known is None})
+        numbers, written = pd.factorize(table.to_numpy().ravel(), use_na_sentinel=False)
+        numbers = numbers.reshape(table.shape)
+        codes = [self._resolve(code) for code in written]
+        self._warn_of([w for w, code in zip(written, codes, strict=True) if not code])
         columns = [
             column
             for kind in self._kinds
-            for column in self._distance(kind, table, codes)
+            for column in self._distance(kind, numbers, codes)
         ]
-        for name in table.columns:
+        for side in numbers.T:
             for fact in self._facts:
-                values = {
-                    code: np.nan if known is None else KNOWLEDGE[fact](known)
-                    for code, known in codes.items()
-                }
-                columns.append(table[name].map(values).to_numpy(dtype=np.float64))
+                values = [np.nan if c is None else KNOWLEDGE[fact](c) for c in codes]
+                columns.append(np.array(values, dtype=np.float64)[side])
         return np.column_stack(columns) if columns else np.empty((len(table), 0))
 
     def get_feature_names_out(self, input_features: None = None) -> np.ndarray:
@@ -253,24 +251,17 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
                 stacklevel=3,
             )
 
-    def _distance(self, kind, table, codes):
+    def _distance(self, kind, numbers, codes):
         """Return the distances of a kind, and their coverage if it is asked for."""
-        known = sorted({code for code in codes.values() if code is not None})
-        row = {code: k for k, code in enumerate(known)}
-        values = np.full((len(table), 2), np.nan)
-        if known:
-            of = vectors(kind)
-            distances, shares = angular_distances(np.array([of.of(c) for c in known]))
-            np.fill_diagonal(distances, 0.0)
-            index = np.array(
-                [
-                    [row.get(codes[code], -1) for code in pair]
-                    for pair in table.to_numpy()
-                ]
-            ).reshape(-1, 2)
-            found = (index >= 0).all(axis=1)
-            first, second = index[found].T
-            values[found] = np.column_stack(
-                [distances[first, second], shares[first, second]]
-            )
-        return list(values.T[: 1 + self.coverage])
+        of = vectors(kind)
+
+        of_codes = np.array([of.of(code) for code in codes])
+        distances, shares = angular_distances(of_codes)
+        unknown = np.array([code is None for code in codes], dtype=bool)
+        same = np.array(codes, dtype=object)
+        distances[same[:, None] == same[None]] = 0.0
+        distances[unknown] = distances[:, unknown] = np.nan
+        shares[unknown] = shares[:, unknown] = np.nan
+        first, second = numbers.T
+        columns = distances[first, second], shares[first, second]
+        return columns[: 1 + self.coverage]

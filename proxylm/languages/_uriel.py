@@ -59,7 +59,8 @@ class Vectors:
         language of which nothing is known that of its macrolanguage.
         """
         usual = REPRESENTATIVE.get(code)
-        for name in (usual, code) if usual else (code, covered_by(code)):
+        wider = code and covered_by(code)
+        for name in (usual, code) if usual else (code, wider):
             row = self.rows.get(name)
             if row is not None and not np.isnan(self.values[row]).all():
                 return self.values[row]
