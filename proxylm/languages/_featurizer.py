@@ -86,7 +86,7 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
     >>> featurizer = LanguageFeaturizer(["genetic", "syntactic"])
     >>> featurizer.fit_transform([["eng", "ind"], ["deu_Latn", "nl"]]).round(2)
     array([[1.  , 0.5 ],
-           [0.33, 0.3 ]])
+           [0.52, 0.2 ]])
     """
 
     _parameter_constraints: ClassVar[dict] = {
