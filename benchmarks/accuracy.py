@@ -79,11 +79,8 @@ def seeds_of(protocol, lolo_seeds):
     return SEEDS[:lolo_seeds] if protocol == "lolo" else SEEDS
 
 
-def run(setting, name, features, args, default=None):
-    """Return rows of results of one model in one setting, its baselines behind it.
-
-    `default` holds the errors of the default by unit, which are returned, too.
-    """
+def run(setting, name, features, args):
+    """Return rows of results of one model in one setting, its baselines behind it."""
     records = load_setting(setting, features)
     start = time.perf_counter()
     is_default = name.startswith("auto")
@@ -106,23 +103,20 @@ def run(setting, name, features, args, default=None):
         kept += ["pairwise_accuracy", "coverage", "width"]
         cells = {key: row.get(key, np.nan) for key in kept}
         errors = unit_errors(evaluation, row["model"])
-        default = errors if default is None else default
-        gain = errors - default
         rows.append(
             {key: getattr(setting, key) for key in SETTING}
             | {"features": features, "regressor": row["model"]}
             | cells
             | {
+                "errors": errors,
                 "standard_error": standard_error(errors),
-                "gain": gain.mean(),
-                "gain_error": standard_error(gain),
                 "low_coverage": share_of_low_coverage(evaluation, row["model"]),
                 "published": setting.rmse,
                 "ratio": row["rmse"] / setting.rmse,
                 "seconds": seconds,
             }
         )
-    return rows, default
+    return rows
 
 
 def unit_errors(evaluation, model):
@@ -188,9 +182,7 @@ def write_tables(table):
         "width": "width",
     }
     shown = pd.concat([setting, table[list(columns)].rename(columns=columns)], axis=1)
-    shown[is_first].to_csv(
-        TABLES / "accuracy.csv", index=False, float_format="{:.3g}".format
-    )
+    shown[is_first].to_csv(TABLES / "accuracy.csv", index=False, float_format="%.3g")
     others = table[~is_first]
     if len(others):
         cells = [
@@ -229,11 +221,14 @@ def main():
         settings = settings[settings["dataset"].isin(args.datasets.split(","))]
     rows = []
     for setting in settings.itertuples():
-        default = None
+        first = None
         for name in args.models.split(","):
-            found, default = run(setting, name, args.features, args, default)
+            found = run(setting, name, args.features, args)
+            first = found[0]["errors"] if first is None else first
             rows.extend(found)
             for row in found:
+                gain = row.pop("errors") - first
+                row |= {"gain": gain.mean(), "gain_error": standard_error(gain)}
                 print(
                     f"{row['dataset']:12} {row['model']:7} {row['score']:8} "
                     f"{row['protocol']:14} {row['regressor']:30} {row['rmse']:7.3f} "

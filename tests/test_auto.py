@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 from proxylm import LanguageKFold, ProxyRegressor, RecordSchema, evaluate
 from proxylm.languages import web_share
 from proxylm.records import make_records
+from proxylm.regression import _gaussian_process, _members
 from proxylm.regression._design import StackDesign
 from proxylm.regression._profiles import LanguageProfiles, matrix_factors
 from proxylm.regression._stack import StackedRegressor, simplex_weights
@@ -397,3 +398,40 @@ def test_threads_leave_predictions_unchanged(records):
         for n_jobs in (1, 2)
     )
     np.testing.assert_allclose(one, two, atol=1e-9)
+
+
+def test_far_from_all_that_was_seen_the_median_without_profiles_predicts(records):
+    regressor = ProxyRegressor(random_state=0).fit(records.data, records.target)
+    stack = regressor.regressor_
+    rows = stack.design_.transform(records.data)
+    own = [k for k, name in enumerate(stack.members_) if not name.endswith("_profiles")]
+    expected = np.median(stack.predict_members(rows)[own], axis=0)
+    near = stack.predict(records.data)
+    stack._far = np.full((2, 2), -1.0)  # all are far
+    np.testing.assert_allclose(stack.predict(records.data), expected)
+    assert np.abs(near - expected).max() > 0.1
+
+
+def test_a_table_of_many_rows_has_the_mean_of_several_processes(records, monkeypatch):
+    monkeypatch.setattr(_members, "DRAWN_ROWS", 30)
+    monkeypatch.setattr(_gaussian_process, "DRAWN_ROWS", 30)
+    monkeypatch.setattr(_gaussian_process, "LEARNING_BLOCK", 15)
+    design = StackDesign(["source_lang", "target_lang"], PROXIES)
+    rows = design.fit(records.data, None).transform(records.data)
+    y, weights = records.target.to_numpy(), np.ones(len(rows))
+    member = _members.make_members(design, len(rows), 0)["gp"].fit(rows, y, weights)
+    assert len(member.processes) == 3
+    thetas = [process.theta for process in member.processes]
+    assert not np.allclose(thetas[0], thetas[1])
+    scale = y.mean(), y.std()
+    means = [process.predict(rows.gp_rows) for process in member.processes]
+    expected = scale[0] + scale[1] * np.mean(means, axis=0)
+    np.testing.assert_allclose(member.predict(rows), expected)
+    fold = np.arange(10)
+    nothing = [rows.take(fold[:0]).gp_rows]
+    left_out = [
+        process.leave_out([fold], nothing)[0][0] for process in member.processes
+    ]
+    expected = scale[0] + scale[1] * np.mean(left_out, axis=0)
+    found = member.out_of_fold(rows, y, weights, [fold])
+    np.testing.assert_allclose(found, [expected])

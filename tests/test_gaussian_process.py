@@ -146,3 +146,25 @@ def test_parameters_of_many_rows_come_from_a_draw_that_a_seed_repeats(
     np.testing.assert_array_equal(fits[0].theta, fits[1].theta)
     assert not np.array_equal(fits[0].theta, fits[2].theta)
     assert fits[0].alpha.shape == (N,)
+
+
+def test_covariances_in_blocks_are_those_in_one_piece(problem, monkeypatch):
+    rows, *_ = problem
+    theta = gp._start(KERNELS)
+    whole = gp._covariance(KERNELS, theta, rows, rows)
+    monkeypatch.setattr(gp, "BLOCK", 16)  # 60 is no multiple of it
+    blocks = gp._covariance(KERNELS, theta, rows, rows)
+    np.testing.assert_allclose(blocks, whole)
+    upper = gp._covariance(KERNELS, theta, rows, rows, is_symmetric=True)
+    np.testing.assert_allclose(np.triu(upper), np.triu(whole))
+    assert gp._covariance(KERNELS, theta, rows.take(slice(0)), rows).shape == (0, N)
+
+
+def test_a_function_of_a_language_is_its_own(problem):
+    """Rows without a common id have nothing of it in common, those with two more."""
+    rows = gp.Rows(np.zeros((3, 4)), np.array([[0, 1], [0, 1], [0, -1]]))
+    kernel = LanguageFunctions((0, 1), (0, 2))
+    K, _ = kernel.value(np.log([0.5, 2.0, 1.0, 1.0]), rows, rows)
+    np.testing.assert_allclose(K[0], [0.25 + 4, 0.25 + 4, 0.25])
+    apart = gp.Rows(rows.Z, np.array([[1, 2], [-1, -1], [2, 0]]))
+    np.testing.assert_array_equal(kernel.value(np.zeros(4), rows, apart)[0], 0)

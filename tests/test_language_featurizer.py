@@ -41,26 +41,25 @@ def test_distances_are_those_of_uriel_plus(peer, kind):
     compared = 0
     while compared < 25:
         pair = rng.sample(known, 2)
-        distance, coverage = angular_distances(*(of.of(code)[None] for code in pair))
+        distance, coverage = angular_distances(np.array([of.of(code) for code in pair]))
         try:
             expected = peer.new_distance(kind, *pair)
         except ValueError:  # no feature in common
-            assert np.isnan(distance[0, 0]) and coverage[0, 0] == 0
+            assert np.isnan(distance[0, 1]) and coverage[0, 1] == 0
             continue
-        assert distance[0, 0] == pytest.approx(expected, abs=1e-4)  # it rounds
+        assert distance[0, 1] == pytest.approx(expected, abs=1e-4)  # it rounds
         compared += 1
 
 
 def test_distances_are_those_of_a_plain_restatement():
     rng = np.random.default_rng(0)
-    first, second = rng.integers(0, 2, (2, 12, 30)).astype(float)
-    for values in (first, second):
-        values[rng.random(values.shape) < 0.4] = np.nan
-        values[0] = 0.0
-    first[3] = np.nan
-    distances, coverage = angular_distances(first, second)
-    for i, u in enumerate(first):
-        for j, v in enumerate(second):
+    vectors = rng.integers(0, 2, (24, 30)) * rng.uniform(0.5, 2, (24, 30))
+    vectors[rng.random(vectors.shape) < 0.4] = np.nan
+    vectors[[0, 12], :20] = 0.0  # zeros against zeros and against others
+    vectors[3] = np.nan
+    distances, coverage = angular_distances(vectors)
+    for i, u in enumerate(vectors):
+        for j, v in enumerate(vectors):
             both = np.isfinite(u) & np.isfinite(v)
             assert coverage[i, j] == pytest.approx(both.mean())
             if not both.any():
@@ -126,6 +125,13 @@ def test_one_column_has_facts_and_no_distances():
         LanguageFeaturizer(["genetic"]).fit(X)
 
 
+def test_a_population_that_nobody_estimated_is_missing_and_not_one_person():
+    features = LanguageFeaturizer(knowledge=["population"]).fit_transform(
+        [["eng"], ["aai"]]
+    )
+    assert features[0, 0] > 9 and np.isnan(features[1, 0])
+
+
 def test_unknown_codes_are_refused_or_have_no_features():
     X = [["eng", "idn"], ["eng", "ind"]]
     with pytest.raises(ValueError, match="nearest known codes are id, ind"):
@@ -154,8 +160,14 @@ def test_bad_tables_are_refused():
     with pytest.raises(ValueError, match="one or two columns of language codes"):
         LanguageFeaturizer().fit([["eng", "ind", "jav"]])
     featurizer = LanguageFeaturizer().fit([["eng", "ind"]])
-    with pytest.raises(ValueError, match=r"X expects 2 columns .* Got 1\."):
+    with pytest.raises(ValueError, match="expecting 2 features"):
         featurizer.transform([["eng"]])
+    X = pd.DataFrame({"source_lang": ["eng"], "target_lang": ["ind"]})
+    featurizer.fit(X)
+    with pytest.raises(ValueError, match="feature names should match"):
+        featurizer.transform(X[["target_lang", "source_lang"]])
+    with pytest.raises(ValueError, match=r"Got an array of shape \(2,\)"):
+        featurizer.fit(["eng", "ind"])
 
 
 def test_it_stands_in_a_pipeline_and_is_cloned():

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +12,10 @@ from proxylm.languages import (
     macrolanguage,
     pretraining_languages,
     to_iso639_3,
+    web_share,
 )
 from proxylm.languages._pretraining import NLLB
+from proxylm.languages._web_share import PAGES_PER_MILLION
 
 # The languages of the four record tables, as the tables write them.
 MT560 = (
@@ -258,3 +261,25 @@ def test_import_does_not_load_the_language_data():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_web_shares_are_shares_of_languages():
+    words = PAGES_PER_MILLION.split()
+    codes, pages = words[::2], np.array(words[1::2], dtype=float)
+    assert len(set(codes)) == len(codes)
+    assert [to_iso639_3(code) for code in codes] == codes
+    assert (np.diff(pages) <= 0).all() and 0.9e6 < pages.sum() < 1e6
+
+
+@pytest.mark.parametrize(
+    ("code", "same"), [("de-AT", "deu"), ("swh", "swa"), ("nob", "nor"), ("cmn", "zh")]
+)
+def test_the_web_share_is_that_of_the_wider_language(code, same):
+    assert web_share(code) == web_share(same) > 1e-5
+
+
+def test_a_language_that_no_detector_knows_has_least_of_the_web():
+    # Minangkabau is no part of what is labelled Malay.
+    assert web_share("min") == web_share("mak") < web_share("zha")
+    with pytest.raises(ValueError, match="is not a known language code"):
+        web_share("idn")

@@ -1,5 +1,7 @@
 """LanguageFeaturizer: time for all pairs of some hundred languages."""
 
+import warnings
+
 import numpy as np
 
 from proxylm import LanguageFeaturizer
@@ -18,8 +20,6 @@ class Distances:
         self.featurizer = LanguageFeaturizer(unknown="nan").fit(self.pairs[:1])
 
     def time_transform(self, n_languages):
-        import warnings
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             self.featurizer.transform(self.pairs)

@@ -9,25 +9,26 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._codes import to_iso639_3
 from ._uriel import KINDS, angular_distances, vectors
-from ._web_share import web_share
+from ._web_share import log_web_share
 
 
-def writers(code):
-    """Return how many people write a language, as Unicode CLDR estimates it."""
+def _log_population(code):
+    """Return the decimal logarithm of how many write a language, NaN if none is known.
+
+    The estimates are those of Unicode CLDR.
+    """
     from langcodes import Language
 
-    return Language.get(to_iso639_3(code)).writing_population()
+    population = Language.get(code).writing_population()
+    return np.log10(population) if population else np.nan
 
 
-# What is known of a single language, as decimal logarithms of at least 1.
-KNOWLEDGE = {
-    "population": lambda code: np.log10(max(writers(code), 1)),
-    "web_share": lambda code: np.log10(web_share(code)),
-}
+# What is known of a single language, by its ISO 639-3 code.
+KNOWLEDGE = {"population": _log_population, "web_share": log_web_share}
 
 
 class LanguageFeaturizer(TransformerMixin, BaseEstimator):
@@ -48,8 +49,8 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
         for both languages.
     knowledge : sequence of str, default=()
         What to add of each language: `"population"`, the decimal logarithm of how many
-        people write it (Unicode CLDR), or `"web_share"`, that of its share of the
-        web's pages.
+        people write it (Unicode CLDR; NaN where it has no estimate), or `"web_share"`,
+        that of its share of the web's pages.
     unknown : {"error", "nan"}, default="error"
         What to do with a code that is no language: refuse it, with the nearest known
         codes, or make its features NaN, with a warning.
@@ -123,14 +124,17 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
         -------
         self : LanguageFeaturizer
         """
-        table = self._table(X)
-        self.n_features_in_ = table.shape[1]
-        if hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        if isinstance(X, (pd.DataFrame, pd.Series)):
-            self.feature_names_in_ = np.asarray(table.columns, dtype=object)
-        self._kinds = self._known("distances", self._asked(), KINDS)
-        self._facts = self._known("knowledge", self.knowledge, KNOWLEDGE)
+        table = self._table(X, reset=True)
+        kinds = self.distances
+        if isinstance(kinds, str):  # "all"
+            kinds = tuple(KINDS) if table.shape[1] == 2 else ()
+        if len(kinds) and table.shape[1] == 1:
+            raise ValueError(
+                "distances expects two columns of languages. Got one. Pass "
+                "distances=()."
+            )
+        self._kinds = _known_names("distances", kinds, KINDS)
+        self._facts = _known_names("knowledge", self.knowledge, KNOWLEDGE)
         for kind in self._kinds:
             vectors(kind)  # says at once what has to be installed
         return self
@@ -148,12 +152,7 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
         features : ndarray of shape (n_samples, n_features_out)
         """
         check_is_fitted(self)
-        table = self._table(X)
-        if table.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X expects {self.n_features_in_} columns of language codes, as in "
-                f"fit. Got {table.shape[1]}."
-            )
+        table = self._table(X, reset=False)
         numbers, written = pd.factorize(table.to_numpy().ravel(), use_na_sentinel=False)
         numbers = numbers.reshape(table.shape)
         codes = [self._resolve(code) for code in written]
@@ -185,12 +184,10 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
         names = []
         for kind in self._kinds:
             names += [kind, f"{kind}_coverage"][: 1 + self.coverage]
-        sides = getattr(self, "feature_names_in_", range(self.n_features_in_))
-        names += [
-            f"{side if isinstance(side, str) else f'x{side}'}_{fact}"
-            for side in sides
-            for fact in self._facts
-        ]
+        sides = getattr(self, "feature_names_in_", None)
+        if sides is None:
+            sides = [f"x{k}" for k in range(self.n_features_in_)]
+        names += [f"{side}_{fact}" for side in sides for fact in self._facts]
         return np.asarray(names, dtype=object)
 
     def __sklearn_tags__(self):
@@ -198,42 +195,21 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.input_tags.two_d_array = False
-        tags.requires_fit = True
         return tags
 
-    def _table(self, X):
-        """Return the codes as a DataFrame of one or two columns."""
+    def _table(self, X, reset):
+        """Return the codes as a DataFrame of one or two columns, as in `fit`."""
         if isinstance(X, pd.Series):
             X = X.to_frame()
-        table = (
-            X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X, object))
-        )
-        if table.shape[1] not in (1, 2):
+        elif not isinstance(X, pd.DataFrame):
+            X = np.asarray(X, dtype=object)
+        if X.ndim != 2 or X.shape[1] not in (1, 2):
             raise ValueError(
-                "X expects one or two columns of language codes. Got "
-                f"{table.shape[1]} columns: {list(table.columns)[:5]}. Pass "
-                'X[["source_lang", "target_lang"]].'
+                "X expects one or two columns of language codes. Got an array of "
+                f'shape {X.shape}. Pass X[["source_lang", "target_lang"]].'
             )
-        return table.astype(object)
-
-    def _asked(self):
-        if self.n_features_in_ == 1:
-            return () if self.distances == "all" else self.distances
-        return tuple(KINDS) if self.distances == "all" else self.distances
-
-    def _known(self, parameter, names, known):
-        """Return a tuple of names, each of which is known."""
-        wrong = [name for name in names if name not in known]
-        if wrong:
-            raise ValueError(
-                f"{parameter} expects names among {list(known)}. Got {wrong[0]!r}."
-            )
-        if parameter == "distances" and len(names) and self.n_features_in_ == 1:
-            raise ValueError(
-                "distances expects two columns of languages. Got one. Pass "
-                "distances=()."
-            )
-        return tuple(names)
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        return pd.DataFrame(X).astype(object)
 
     def _resolve(self, code):
         """Return the ISO 639-3 code, or None where that is asked for."""
@@ -253,15 +229,23 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
 
     def _distance(self, kind, numbers, codes):
         """Return the distances of a kind, and their coverage if it is asked for."""
-        of = vectors(kind)
-
-        of_codes = np.array([of.of(code) for code in codes])
-        distances, shares = angular_distances(of_codes)
-        unknown = np.array([code is None for code in codes], dtype=bool)
-        same = np.array(codes, dtype=object)
-        distances[same[:, None] == same[None]] = 0.0
-        distances[unknown] = distances[:, unknown] = np.nan
-        shares[unknown] = shares[:, unknown] = np.nan
+        table = vectors(kind)
+        distances, shares = angular_distances(np.array([table.of(c) for c in codes]))
+        names = np.array(codes, dtype=object)
+        distances[names[:, None] == names[None]] = 0.0
+        unknown = np.equal(names, None)
+        for matrix in (distances, shares):
+            matrix[unknown] = matrix[:, unknown] = np.nan
         first, second = numbers.T
         columns = distances[first, second], shares[first, second]
         return columns[: 1 + self.coverage]
+
+
+def _known_names(parameter, names, known):
+    """Return a tuple of names, each of which is known."""
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise ValueError(
+            f"{parameter} expects names among {list(known)}. Got {wrong[0]!r}."
+        )
+    return tuple(names)

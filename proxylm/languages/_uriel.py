@@ -88,47 +88,36 @@ def vectors(kind):
     return Vectors({code: row for row, code in enumerate(codes)}, values)
 
 
-def angular_distances(first, second=None):
+def angular_distances(values):
     """Return the angular distances between vectors with holes, and their coverage.
 
     Parameters
     ----------
-    first : ndarray of shape (n_first, n_features)
-        NaN where a feature is not known.
-    second : ndarray of shape (n_second, n_features), default=None
-        `first` if None.
+    values : ndarray of shape (n_languages, n_features)
+        At least 0; NaN where a feature is not known.
 
     Returns
     -------
-    distances : ndarray of shape (n_first, n_second)
+    distances : ndarray of shape (n_languages, n_languages)
         2 / pi * arccos(cos) over the features that both vectors know, so that vectors
         with nothing in common are 1 apart; NaN where there are none.
-    coverage : ndarray of shape (n_first, n_second)
+    coverage : ndarray of shape (n_languages, n_languages)
         Share of the features that both vectors know.
 
     Notes
     -----
     A vector of zeros has no direction; as in URIEL+ it gets that of a vector of ones.
     """
-    second = first if second is None else second
-    known = [~np.isnan(values) for values in (first, second)]
-    left, right = (
-        np.nan_to_num(values).astype(np.float64) for values in (first, second)
-    )
-    masks = [mask.astype(np.float64) for mask in known]
-    shared = masks[0] @ masks[1].T
-    squares = (left**2) @ masks[1].T, masks[0] @ (right**2).T
-    products = left @ right.T
-    sums = left @ masks[1].T, masks[0] @ right.T
-    empty = squares[0] == 0, squares[1] == 0
-    products = np.where(empty[0], sums[1], products)
-    products = np.where(empty[1], sums[0], products)
-    products = np.where(empty[0] & empty[1], shared, products)
-    norms = [
-        np.where(zero, shared, square)
-        for zero, square in zip(empty, squares, strict=True)
-    ]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        cosine = np.clip(products / np.sqrt(norms[0] * norms[1]), -1, 1)
+    known = np.isfinite(values).astype(np.float64)
+    values = np.nan_to_num(values).astype(np.float64)
+    shared = known @ known.T
+    # Of the row's vector, over what the column's vector knows too.
+    squares, sums = values**2 @ known.T, values @ known.T
+    is_zero = squares == 0
+    products = np.where(is_zero, sums.T, values @ values.T)
+    products = np.where(is_zero.T, np.where(is_zero, shared, sums), products)
+    squares = np.where(is_zero, shared, squares)
+    with np.errstate(invalid="ignore"):
+        cosine = np.clip(products / np.sqrt(squares * squares.T), -1, 1)
     distances = np.where(shared > 0, 2 / np.pi * np.arccos(cosine), np.nan)
-    return distances, shared / first.shape[1]
+    return distances, shared / values.shape[1]

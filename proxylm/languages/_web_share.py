@@ -1,5 +1,6 @@
 """How much of the web is written in a language."""
 
+import math
 from functools import cache
 
 from ._codes import to_iso639_3
@@ -75,3 +76,8 @@ def web_share(code: str) -> float:
     shares = _shares()
     wider = covered_by(language)
     return shares.get(language, shares.get(wider, UNLISTED / 1e6))
+
+
+def log_web_share(code):
+    """Return the decimal logarithm of `web_share`, as features have it."""
+    return math.log10(web_share(code))

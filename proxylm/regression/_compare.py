@@ -37,9 +37,9 @@ def compare(
     X_new : DataFrame of shape (n_new, n_features)
         Features of the records to compare on, with the columns of X.
     regressor : estimator, default=None
-        What predicts the difference: a regressor with `predict_interval` and
-        `predict_proba_above`. None takes :class:`ProxyRegressor`, with the features of
-        all records as context.
+        What predicts the difference: a regressor with `predict(X,
+        return_interval=True)` and `predict_proba_above`. None takes
+        :class:`ProxyRegressor`, with the features of all records as context.
     greater_is_better : bool, default=True
         Whether the better score is the greater one; False for TER.
     confidence_level : float, default=0.9
@@ -87,13 +87,15 @@ def compare(
         context = pd.concat([X, X_new[list(X.columns)]], ignore_index=True)
         regressor = ProxyRegressor(context=context, score_range=None, random_state=0)
     fitted = clone(regressor).fit(X[known], difference[known])
-    lower, upper = fitted.predict_interval(X_new, confidence_level).T
+    predicted, interval = fitted.predict(
+        X_new, return_interval=True, confidence_level=confidence_level
+    )
     above = fitted.predict_proba_above(X_new, 0.0)
     return pd.DataFrame(
         {
-            "difference": fitted.predict(X_new),
-            "lower": lower,
-            "upper": upper,
+            "difference": predicted,
+            "lower": interval[:, 0],
+            "upper": interval[:, 1],
             "probability": above if greater_is_better else 1 - above,
         },
         index=X_new.index,

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.preprocessing import PowerTransformer
 
-from proxylm.languages import is_pretrained, to_iso639_3, web_share
+from proxylm.languages import is_pretrained, to_iso639_3
 from proxylm.languages._pretraining import MODELS
+from proxylm.languages._web_share import log_web_share
 from proxylm.regression._gaussian_process import Rows
 from proxylm.regression._ids import IdCoder
 from proxylm.regression._profiles import LanguageProfiles
@@ -25,11 +26,6 @@ def _row_maxima(values):
     """Return the largest number of each row, NaN where there is none."""
     maxima = np.where(np.isnan(values), -np.inf, values).max(axis=1)
     return np.where(np.isinf(maxima), np.nan, maxima)
-
-
-def _log_web_share(code):
-    """Return the decimal logarithm of a language's share of the web."""
-    return np.log10(web_share(code))
 
 
 def _of_languages(languages, knowledge):
@@ -126,7 +122,7 @@ class StackDesign:
     def __init__(self, languages, proxies, model=None):
         self.languages = tuple(languages)
         self.proxies = tuple(proxies)
-        self._knowledge = [_log_web_share]
+        self._knowledge = [log_web_share]
         if model in MODELS:
             self._knowledge.append(partial(is_pretrained, model=model))
 

@@ -261,7 +261,5 @@ def make_members(design, n_samples, random_state):
             ),
         }
     # The slowest first, so that threads end together.
-    is_process = [isinstance(member, ProcessMember) for member in members.values()]
-    order = np.argsort(np.logical_not(is_process), kind="stable")
-    names = list(members)
-    return {names[k]: members[names[k]] for k in order}
+    is_fast = {name: isinstance(m, EstimatorMember) for name, m in members.items()}
+    return {name: members[name] for name in sorted(members, key=is_fast.get)}
