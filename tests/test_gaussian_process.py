@@ -168,3 +168,16 @@ def test_a_function_of_a_language_is_its_own(problem):
     np.testing.assert_allclose(K[0], [0.25 + 4, 0.25 + 4, 0.25])
     apart = gp.Rows(rows.Z, np.array([[1, 2], [-1, -1], [2, 0]]))
     np.testing.assert_array_equal(kernel.value(np.zeros(4), rows, apart)[0], 0)
+
+
+def test_blocks_count_as_independent_and_the_prior_once(problem):
+    rows, y, weights = problem
+    theta = gp._start(KERNELS) + 0.3
+    halves = [slice(0, N // 2), slice(N // 2, N)]
+    blocks = [(rows.take(half), y[half], weights[half]) for half in halves]
+    prior, prior_gradient = gp.negative_log_posterior(theta, KERNELS, [])
+    assert prior > 0
+    each = [gp.negative_log_posterior(theta, KERNELS, [block]) for block in blocks]
+    value, gradient = gp.negative_log_posterior(theta, KERNELS, blocks)
+    assert value == pytest.approx(each[0][0] + each[1][0] - prior)
+    np.testing.assert_allclose(gradient, each[0][1] + each[1][1] - prior_gradient)

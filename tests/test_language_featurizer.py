@@ -116,6 +116,12 @@ def test_without_a_feature_in_common_there_is_no_distance():
     assert np.isnan(row[0, 0]) and row[0, 1] == 0
 
 
+def test_a_language_is_at_no_distance_from_itself_however_little_is_known():
+    featurizer = LanguageFeaturizer(["phonological"], coverage=True)
+    assert np.isnan(vectors("phonological").of("tam")).all()
+    np.testing.assert_array_equal(featurizer.fit_transform([["tam", "ta"]]), [[0, 0]])
+
+
 def test_one_column_has_facts_and_no_distances():
     X = pd.Series(["eng", "min"], name="lang")
     featurizer = LanguageFeaturizer(knowledge=["web_share"]).fit(X)
@@ -141,6 +147,11 @@ def test_unknown_codes_are_refused_or_have_no_features():
         features = featurizer.fit_transform(X)
     assert np.isnan(features[0, :7]).all() and np.isnan(features[0, 8])
     assert np.isfinite(features[1]).all() and features[0, 7] == features[1, 7]
+    featurizer = LanguageFeaturizer(coverage=True, unknown="nan")
+    with pytest.warns(UserWarning, match="No language is known by 'idn'"):
+        assert np.isnan(
+            featurizer.fit_transform([["idn", "idn"], ["eng", "idn"]])
+        ).all()
 
 
 @pytest.mark.parametrize(

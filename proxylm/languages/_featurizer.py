@@ -42,8 +42,8 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
     distances : "all" or sequence of str, default="all"
         Kinds of distance between the languages of a row, of `"genetic"`,
         `"geographic"`, `"syntactic"`, `"inventory"`, `"phonological"`, `"featural"`
-        and `"script"`. Between 0 and 1; NaN where the two languages share no known
-        feature. With one column of languages there are none.
+        and `"script"`. Between 0 and 1; 0 from a language to itself, else NaN where
+        the two share no known feature. With one column of languages there are none.
     coverage : bool, default=False
         Whether to add, beside each distance, the share of its features that are known
         for both languages.
