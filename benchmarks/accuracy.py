@@ -44,7 +44,7 @@ FETCH = {
 }
 MODELS = {
     "auto": lambda: ProxyRegressor(),
-    "auto, no context": lambda: ProxyRegressor(),
+    "auto without context": lambda: ProxyRegressor(),
     "xgboost": lambda: ProxyRegressor("xgboost"),
     "lightgbm": lambda: ProxyRegressor("lightgbm"),
     "extra trees": lambda: ProxyRegressor(ExtraTreesRegressor(300)),
