@@ -4,6 +4,7 @@ from . import languages as languages
 from . import model_selection as model_selection
 from . import records as records
 from . import regression as regression
+from . import text as text
 from .datasets import fetch_intent as fetch_intent
 from .datasets import fetch_mt560 as fetch_mt560
 from .datasets import fetch_nusa as fetch_nusa
@@ -30,3 +31,4 @@ from .regression import LanguageConformalRegressor as LanguageConformalRegressor
 from .regression import MatrixFactorizationRegressor as MatrixFactorizationRegressor
 from .regression import ProxyRegressor as ProxyRegressor
 from .regression import compare as compare
+from .text import DatasetFeaturizer as DatasetFeaturizer

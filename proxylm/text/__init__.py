@@ -1,0 +1,5 @@
+"""Statistics of training, development and test texts."""
+
+from ._featurizer import DatasetFeaturizer
+
+__all__ = ["DatasetFeaturizer"]
