@@ -32,3 +32,5 @@ from .regression import MatrixFactorizationRegressor as MatrixFactorizationRegre
 from .regression import ProxyRegressor as ProxyRegressor
 from .regression import compare as compare
 from .text import DatasetFeaturizer as DatasetFeaturizer
+from .text import make_features as make_features
+from .text import read_dataset_folder as read_dataset_folder

@@ -110,6 +110,28 @@ def evaluate(args: argparse.Namespace) -> None:
     _start(_parse([values], _overrides(args), Path()), args)
 
 
+def featurize(args: argparse.Namespace) -> None:
+    """Turn texts and language codes into a record table."""
+    from proxylm.cli._featurize import Featurization, featurize_manifest
+
+    texts = _given(args, "tokenizer", "compatibility", "features", "field", "n_jobs")
+    texts |= _given(args, "subword_tokenizer", "encoding_errors")
+    languages = _given(args, "distances", "knowledge", "unknown")
+    languages |= {"coverage": args.coverage}
+    if languages.get("distances") == ["all"]:
+        languages["distances"] = "all"
+    task = Featurization(
+        manifest=args.manifest,
+        output=args.output,
+        texts=texts,
+        languages=languages,
+        sizes=args.sizes or (),
+        cache=args.cache,
+        progress=not args.quiet,
+    )
+    featurize_manifest(task)
+
+
 def datasets(args: argparse.Namespace) -> None:
     """List the published record tables."""
     import proxylm

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from proxylm._version import __version__
-from proxylm.cli._commands import datasets, evaluate, run
+from proxylm.cli._commands import datasets, evaluate, featurize, run
 
 DESCRIPTION = """\
 Predict how well a language model will do where it was never tried, and see how good
@@ -15,6 +15,7 @@ examples:
   proxylm run examples/mt560_lolo.yaml
   proxylm run examples/mt560_lolo.yaml --set records.features=nlperf --seeds 42,43
   proxylm evaluate scores.csv --target big_bleu --proxies small_bleu,tiny_bleu
+  proxylm featurize manifest.csv -o records.parquet
   proxylm datasets
   proxylm --config original.yaml
 """
@@ -22,6 +23,13 @@ examples:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = [int(word) for word in _words(text)]
+    if any(size < 1 for size in sizes):
+        raise ValueError
+    return sizes
 
 
 def _seeds(text: str) -> list[int]:
@@ -33,6 +41,7 @@ def _numbers(text: str) -> list[float]:
 
 
 # argparse names the function in its message on a bad value.
+_sizes.__name__ = "list of whole numbers above 0"
 _seeds.__name__ = "list of whole numbers"
 _numbers.__name__ = "list of numbers"
 
@@ -150,6 +159,99 @@ def _add_evaluate(commands: Any) -> None:
     )
 
 
+def _add_featurize(commands: Any) -> None:
+    parser = commands.add_parser(
+        "featurize",
+        parents=[_base_parser()],
+        help="turn texts and language codes into a record table",
+        description="Turn texts and language codes into a record table: statistics of "
+        "training, development and test texts, and distances between the languages.",
+    )
+    parser.set_defaults(command=featurize)
+    parser.add_argument(
+        "manifest",
+        metavar="MANIFEST",
+        type=Path,
+        help="a .csv, .tsv, .parquet or .yaml file, a record per row: texts in the "
+        "columns train, dev, test (paths from the manifest's folder), codes in "
+        "source_lang, target_lang, and any others; or a folder in the layout of the "
+        "original ProxyLM",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="TABLE",
+        type=Path,
+        required=True,
+        help="the .csv, .tsv or .parquet file to write",
+    )
+    group = parser.add_argument_group("texts")
+    group.add_argument(
+        "--features", type=_words, metavar="NAME,NAME", help="which; default all"
+    )
+    group.add_argument(
+        "--tokenizer",
+        metavar="NAME",
+        help="words, the default, characters, or the path of a SentencePiece model",
+    )
+    group.add_argument(
+        "--paper",
+        dest="compatibility",
+        action="store_const",
+        const="paper",
+        help="the definitions of the original ProxyLM",
+    )
+    group.add_argument(
+        "--subword-tokenizer",
+        metavar="FILE",
+        help="a SentencePiece model whose fertility is measured",
+    )
+    group.add_argument(
+        "--field", metavar="KEY", help="key of the text in JSON lines; default text"
+    )
+    group.add_argument(
+        "--encoding-errors",
+        choices=("strict", "replace"),
+        help="whether bytes that are not UTF-8 are an error, the default",
+    )
+    group.add_argument(
+        "--sizes",
+        type=_sizes,
+        metavar="N,N",
+        help="of a folder: how many training pairs a record has; default all",
+    )
+    group = parser.add_argument_group("languages")
+    group.add_argument(
+        "--distances", type=_words, metavar="KIND,KIND", help="which; default all"
+    )
+    group.add_argument(
+        "--coverage", action="store_true", help="how much of each distance is known"
+    )
+    group.add_argument(
+        "--knowledge",
+        type=_words,
+        metavar="NAME,NAME",
+        help="what to add of each language: population, web_share",
+    )
+    group.add_argument(
+        "--unknown",
+        choices=("error", "nan"),
+        help="whether a code that is no language is an error, the default",
+    )
+    group = parser.add_argument_group("the run")
+    group.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        help="folder that keeps what was counted of each text; by default it is "
+        "removed when the table is there",
+    )
+    group.add_argument(
+        "--n-jobs", type=int, metavar="N", help="texts read side by side"
+    )
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="proxylm",
@@ -177,6 +279,7 @@ def build_parser() -> argparse.ArgumentParser:
     from_file.set_defaults(command=run)
     from_file.add_argument("file", metavar="FILE", type=Path, help="a YAML file")
     _add_evaluate(commands)
+    _add_featurize(commands)
     listing = commands.add_parser(
         "datasets",
         parents=[_base_parser()],

@@ -1,5 +1,7 @@
 """Statistics of training, development and test texts."""
 
 from ._featurizer import DatasetFeaturizer
+from ._layout import ParallelTexts, read_dataset_folder
+from ._make_features import make_features
 
-__all__ = ["DatasetFeaturizer"]
+__all__ = ["DatasetFeaturizer", "ParallelTexts", "make_features", "read_dataset_folder"]

@@ -129,32 +129,40 @@ def _text_of(path: Path, number: int, line: str, field: str) -> str:
     return value
 
 
-def _file_lines(path: Path, reading: Reading) -> Iterator[str]:
-    """Yield the lines of a text file or the texts of a file of JSON lines."""
-    is_json = path.name.lower().removesuffix(".gz").endswith(JSON_SUFFIXES)
+def _numbered_lines(path: Path, errors: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file, perhaps compressed, with their numbers from one."""
     with open(path, "rb") as raw:
         is_gzip = raw.read(2) == GZIP_MAGIC or path.suffix.lower() == ".gz"
         raw.seek(0)
         file = gzip.GzipFile(fileobj=raw) if is_gzip else raw
         try:
-            for first, text in _decoded(path, file, reading.encoding_errors):
-                lines = text.removesuffix("\n").split("\n")
-                if not is_json:
-                    yield from lines
-                    continue
-                for number, line in enumerate(lines, first):
-                    if line.strip():
-                        yield _text_of(path, number, line, reading.field)
+            for first, text in _decoded(path, file, errors):
+                yield from enumerate(text.removesuffix("\n").split("\n"), first)
         except BROKEN_GZIP as error:
             raise ValueError(
                 f"{path} is no whole gzip file ({error}). Compress or fetch it again."
             ) from error
 
 
+def read_lines(path: Path, errors: str = "strict") -> Iterator[str]:
+    """Yield the lines of a file of UTF-8, perhaps compressed, without their breaks."""
+    return (line for _, line in _numbered_lines(path, errors))
+
+
+def _file_sentences(path: Path, reading: Reading) -> Iterator[str]:
+    """Yield the lines of a text file or the texts of a file of JSON lines."""
+    if not path.name.lower().removesuffix(".gz").endswith(JSON_SUFFIXES):
+        yield from read_lines(path, reading.encoding_errors)
+        return
+    for number, line in _numbered_lines(path, reading.encoding_errors):
+        if line.strip():
+            yield _text_of(path, number, line, reading.field)
+
+
 def _sentences(cell: Any, reading: Reading) -> Iterable[Any]:
     """Return the sentences of a corpus as they come."""
     if isinstance(cell, str | os.PathLike):
-        return _file_lines(Path(cell), reading)
+        return _file_sentences(Path(cell), reading)
     return cell() if callable(cell) else cell
 
 

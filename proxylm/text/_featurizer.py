@@ -108,7 +108,7 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
     ... ).set_output(transform="pandas")
     >>> featurizer.fit_transform([[train, test]]).round(2)
        dataset_size  test_size  train_test_oov_rate  train_test_jsd
-    0           2.0        1.0                 0.33            0.46
+    0           2.0        1.0                 0.33            0.55
     """
 
     _parameter_constraints: ClassVar[dict] = {

@@ -123,12 +123,14 @@ def jensen_shannon(first: CorpusStatistics, second: CorpusStatistics) -> float:
     if not first.n_tokens or not second.n_tokens:
         return np.nan
     rows, columns = shared_positions(first.tokens, second.tokens)
-    p = first.tokens.values[rows, 0] / first.n_tokens
-    q = second.tokens.values[columns, 0] / second.n_tokens
+    counts = first.tokens.values[rows, 0], second.tokens.values[columns, 0]
+    p, q = counts[0] / first.n_tokens, counts[1] / second.n_tokens
     mean = (p + q) / 2
     shared = p @ np.log(p / mean) + q @ np.log(q / mean)
-    alone = (1 - p.sum()) + (1 - q.sum())
-    return np.sqrt(max((shared + np.log(2) * max(alone, 0)) / 2, 0))
+    # In whole numbers, so that nothing is left of equal corpora.
+    alone = (first.n_tokens - counts[0].sum()) / first.n_tokens
+    alone += (second.n_tokens - counts[1].sum()) / second.n_tokens
+    return np.sqrt(max((shared + np.log(2) * alone) / 2, 0))
 
 
 def tf_idf(first: CorpusStatistics, second: CorpusStatistics) -> float:

@@ -16,6 +16,19 @@ from proxylm._optional import import_optional
 from ._corpus import Batch
 from ._hashes import hash_texts
 
+# Soft hyphens, byte order marks and marks of direction are no part of a word.
+INVISIBLE = dict.fromkeys(
+    [
+        0xAD,
+        0x61C,
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+        0xFEFF,
+    ]
+)
+
 
 class Tokens(NamedTuple):
     """The tokens of a batch, sentence after sentence."""
@@ -28,8 +41,8 @@ class Tokens(NamedTuple):
 
 def _folded_keys(surfaces: Sequence[str]) -> np.ndarray:
     """Return hashes that are the same for upper and lower case."""
-    folded = [unicodedata.normalize("NFC", text.lower()) for text in surfaces]
-    return hash_texts(folded)
+    visible = [text.lower().translate(INVISIBLE) for text in surfaces]
+    return hash_texts([unicodedata.normalize("NFC", text) for text in visible])
 
 
 def _has_letter_or_digit(text: str) -> bool:
