@@ -260,16 +260,81 @@ def test_fertility_of_a_sentencepiece_model(pieces):
     assert found["train_byte_pieces"] == 0.0
 
 
-def test_fertility_of_tokenizers_with_other_marks():
-    class ByteLevel:
-        unk_token = "<unk>"
+LEARNED = ["the cat sat on the mat", "der Hund über die Straße", "и кошка и кот"] * 20
+SUBWORDS = ["fertility", "continued_words", "unknown_pieces", "byte_pieces"]
+
+
+def train_tokenizer(tokenizer, trainer):
+    tokenizer.train_from_iterator(LEARNED, trainer)
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def byte_level():
+    """A tokenizer as those of GPT-2 and Llama 3, whose pieces are bytes."""
+    tokenizers = pytest.importorskip("tokenizers")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(
+        add_prefix_space=False
+    )
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    options = {"initial_alphabet": alphabet, "show_progress": False}
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=500, **options)
+    return train_tokenizer(tokenizer, trainer)
+
+
+def test_fertility_of_pieces_of_bytes(byte_level):
+    words = ["the", "über", "人", "кошка"]
+    pieces = [byte_level.encode(f" {word}").tokens for word in words]
+    assert [len(found) for found in pieces] == [1, 1, 4, 1]  # Ġ, and three bytes
+    found = row([" ".join(words)], subword_tokenizer=byte_level, features=SUBWORDS)
+    assert found.tolist() == [6 / 4, 1 / 4, 0, 3 / 6]
+    # The same through the methods that tokenizers of transformers have.
+
+    class Fast:
+        unk_token = None
+
+        def get_vocab(self):
+            return byte_level.get_vocab()
 
         def tokenize(self, text):
-            assert text.startswith(" ")
-            return ["Ġ", *text[1:].replace("x", "<0xE4> ").split()]
+            return byte_level.encode(text).tokens
 
-    found = row(["ab xx"], subword_tokenizer=ByteLevel(), features=["byte_pieces"])
-    assert found["train_byte_pieces"] == pytest.approx(2 / 3)
+    wrapped = row([" ".join(words)], subword_tokenizer=Fast(), features=SUBWORDS)
+    pd.testing.assert_series_equal(wrapped, found)
+    own = row(["the 人"], tokenizer=byte_level, features=["size", "vocabulary_size"])
+    assert own["train_word_vocab_size"] == 5
+
+
+def test_fertility_of_pieces_of_words():
+    tokenizers = pytest.importorskip("tokenizers")
+    pieces = "[UNK] the cat ##d ##o ##g".split()
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    model = tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    assert tokenizer.encode("catdog").tokens == ["cat", "##d", "##o", "##g"]
+    found = row(["the catdog 人"], subword_tokenizer=tokenizer, features=SUBWORDS)
+    assert found.tolist() == [6 / 3, 1 / 3, 1 / 6, 0]
+
+
+def test_fertility_of_pieces_that_fall_back_to_bytes():
+    tokenizers = pytest.importorskip("tokenizers")
+    model = tokenizers.models.BPE(unk_token="<unk>", byte_fallback=True)
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    options = {
+        "special_tokens": ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))],
+        "show_progress": False,
+    }
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=400, **options)
+    tokenizer = train_tokenizer(tokenizer, trainer)
+    assert tokenizer.encode("the").tokens == ["▁the"]  # it adds the mark itself
+    found = row(["the 人"], subword_tokenizer=tokenizer, features=SUBWORDS)
+    assert found.tolist() == [4 / 2, 1 / 2, 0, 3 / 4]
+
+
+def test_a_subword_tokenizer_is_asked_for():
     with pytest.raises(TypeError, match=r"subword_tokenizer expects a Hugging Face"):
         row(["ab"], subword_tokenizer=3)
     with pytest.raises(ValueError, match=r"'fertility' needs subword_tokenizer=\.\.\."):
@@ -509,6 +574,19 @@ def test_interrupted_work_goes_on(texts, tmp_path):
     found = row(texts[0], texts[1], cache_dir=tmp_path)
     assert kept.stat().st_mtime_ns == before
     pd.testing.assert_series_equal(found, row(texts[0], texts[1]))
+
+
+@pytest.mark.parametrize(
+    "options", [{"compatibility": "paper"}, {"cache_dir": "kept"}], ids=str
+)
+def test_a_function_that_gives_its_sentences_once_is_refused(
+    texts, options, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    once = iter(texts[0])
+    with pytest.raises(ValueError, match=r"expected to return a new iterator each"):
+        row(lambda: once, texts[1], **options)
+    assert len(list(tmp_path.glob("kept/*"))) == 0
 
 
 def test_a_sample_of_pairs_estimates_the_overlap(monkeypatch):

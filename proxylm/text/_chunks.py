@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
-from ._corpus import Batch, read_batches
+from ._corpus import Batch, changed_corpus, read_batches
 from ._hashes import HashCounter, HashCounts
 from ._statistics import CorpusStatistics, Counting
 
@@ -153,6 +153,8 @@ def chunk_distances(
             totals[same] += distances.sum(axis=0)
             n_compared[same] += len(distances)
         start = end
+    if start != own.size:
+        raise changed_corpus(cell)
     rests = {chunks.step: chunks.rest for chunks in chunkings}
     for j, (other, _) in enumerate(others):
         n_left = start % sizes[j] if sizes[j] else 0

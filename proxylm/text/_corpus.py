@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -217,12 +217,33 @@ def read_batches(cell: Any, reading: Reading) -> Iterator[Batch]:
         yield _batch(sentences)
 
 
+class ContentDigest:
+    """A digest of the sentences of a corpus, wherever they are kept."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(digest_size=16)
+
+    def add(self, batch: Batch) -> None:
+        """Take the next batch; how batches are cut does not matter."""
+        self._digest.update(batch.text.encode() + b"\n")
+
+    def result(self) -> str:
+        """Return the digest in hexadecimal digits."""
+        return self._digest.hexdigest()
+
+
 def content_digest(cell: Any, reading: Reading) -> str:
-    """Return a digest of the sentences of a corpus, wherever they are kept."""
-    digest = hashlib.blake2b(digest_size=16)
+    """Return the digest of the sentences of a corpus."""
+    digest = ContentDigest()
     for batch in read_batches(cell, reading):
-        digest.update(batch.text.encode() + b"\n")
-    return digest.hexdigest()
+        digest.add(batch)
+    return digest.result()
 
 
-Corpus = list | tuple | np.ndarray | pd.Series | str | os.PathLike | Callable
+def changed_corpus(cell: Any) -> ValueError:
+    """Return the error of a corpus that is not what it was when it was read before."""
+    return ValueError(
+        f"The corpus {cell!r:.80} is read twice and was not the same both times. A "
+        "function is expected to return a new iterator each time; a file must not be "
+        "written while it is read."
+    )

@@ -10,7 +10,14 @@ from scipy.sparse import csr_matrix
 
 from proxylm._files import write_whole
 
-from ._corpus import Batch, Reading, content_digest, read_batches
+from ._corpus import (
+    Batch,
+    ContentDigest,
+    Reading,
+    changed_corpus,
+    content_digest,
+    read_batches,
+)
 from ._hashes import HashCounter, HashCounts, combine, hash_texts
 from ._subwords import COUNTS, SubwordTokenizer
 from ._tokens import Tokens, WordTokenizer, code_points
@@ -188,17 +195,20 @@ def collect(
     The cache has a file for each content of a corpus and way of counting.
     """
     signature = counting.signature()
-    path = None
+    path, digest = None, None
     if cache_dir is not None and signature is not None:
         digest = content_digest(cell, counting.reading)
         name = hash_texts([f"{digest} {signature}"])[0]
         path = os.path.join(cache_dir, f"{digest}-{name:016x}.npz")
         if os.path.exists(path):
             return CorpusStatistics.load(path)
-    counter = _Counter(counting)
+    counter, content = _Counter(counting), ContentDigest()
     for batch in read_batches(cell, counting.reading):
         counter.add(batch)
+        content.add(batch)
     statistics = counter.result()
     if path is not None:
+        if content.result() != digest:
+            raise changed_corpus(cell)
         statistics.save(path)
     return statistics

@@ -10,42 +10,62 @@ from ._tokens import Tokens, load_sentencepiece
 
 # What marks the beginning of a word in a piece, and where a word goes on.
 MARKS = "▁Ġ "
-CONTINUES = "##"
 BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
+# The space of tokenizers whose pieces are bytes, each written as a printable character.
+BYTE_LEVEL_SPACE = "Ġ"
+PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 COUNTS = ("words", "continued", "pieces", "unknown", "bytes")
 
 
+def _byte_alphabet() -> dict[str, int]:
+    """Return the byte that each character of a byte-level piece stands for.
+
+    Printable bytes of Latin-1 stand for themselves, the others follow from U+0100 on.
+    """
+    others = [byte for byte in range(256) if byte not in PRINTABLE]
+    shifted = {chr(256 + k): byte for k, byte in enumerate(others)}
+    return {chr(byte): byte for byte in PRINTABLE} | shifted
+
+
+BYTE_OF = _byte_alphabet()
+
+
+def is_part_of_character(piece: str) -> bool:
+    """Tell whether a byte-level piece is no whole characters."""
+    if not all(character in BYTE_OF for character in piece):
+        return False  # a token that was added to the vocabulary as a text
+    try:
+        bytes(BYTE_OF[character] for character in piece).decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
 def _hugging_face(tokenizer: Any) -> Callable[[Sequence[str]], list[list[str]]]:
-    """Return the function from words to pieces of a Hugging Face tokenizer."""
-
-    def pieces(words):
-        return [tokenizer.tokenize(" " + word) for word in words]
-
-    return pieces
+    """Return the function from texts to pieces of a Hugging Face tokenizer."""
+    return lambda texts: [tokenizer.tokenize(text) for text in texts]
 
 
 def _tokenizers(tokenizer: Any) -> Callable[[Sequence[str]], list[list[str]]]:
-    """Return the function from words to pieces of a Tokenizer of that package."""
+    """Return the function from texts to pieces of a Tokenizer of that package."""
 
-    def pieces(words):
-        found = tokenizer.encode_batch(
-            [" " + word for word in words], add_special_tokens=False
-        )
+    def pieces(texts):
+        found = tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [encoding.tokens for encoding in found]
 
     return pieces
 
 
 def _sentencepiece(model: Any) -> Callable[[Sequence[str]], list[list[str]]]:
-    """Return the function from words to pieces of a SentencePiece model."""
+    """Return the function from texts to pieces of a SentencePiece model."""
 
-    def pieces(words):
-        found = model.encode(list(words), out_type=str)
+    def pieces(texts):
+        found = model.encode(list(texts), out_type=str)
         unknown = model.id_to_piece(model.unk_id())
         # A piece that is not in the vocabulary comes as it stands in the text.
         return [
-            [unknown if model.is_unknown(model.piece_to_id(p)) else p for p in word]
-            for word in found
+            [unknown if model.is_unknown(model.piece_to_id(p)) else p for p in text]
+            for text in found
         ]
 
     return pieces
@@ -64,21 +84,28 @@ class SubwordTokenizer:
     def __init__(self, tokenizer: Any):
         model = load_sentencepiece(tokenizer)
         self.unknown = None
+        self._is_byte_level = False
         if hasattr(model, "id_to_piece"):
             self._pieces = _sentencepiece(model)
             self.unknown = model.id_to_piece(model.unk_id())
         elif hasattr(model, "tokenize"):
             self._pieces = _hugging_face(model)
             self.unknown = getattr(model, "unk_token", None)
+            self._is_byte_level = BYTE_LEVEL_SPACE in model.get_vocab()
         elif hasattr(model, "encode_batch"):
             self._pieces = _tokenizers(model)
             self.unknown = getattr(model.model, "unk_token", None)
+            self._is_byte_level = model.token_to_id(BYTE_LEVEL_SPACE) is not None
         else:
             raise TypeError(
                 "subword_tokenizer expects a Hugging Face tokenizer, a Tokenizer of "
                 "the package tokenizers, or a SentencePiece model or its path. Got "
                 f"{tokenizer!r:.80}."
             )
+        # A word is seen as within a sentence: after a space, unless the tokenizer adds
+        # the mark of one itself.
+        ((first, *_),) = self._pieces(["a"])
+        self._before = "" if first[0] in MARKS else " "
 
     def count(self, tokens: Tokens) -> np.ndarray:
         """Return how many words, continued words, pieces, unknown ones and bytes.
@@ -94,7 +121,8 @@ class SubwordTokenizer:
         """
         occurrences = np.bincount(tokens.codes, minlength=len(tokens.surfaces))
         rows = np.zeros((len(tokens.surfaces), len(COUNTS)), dtype=np.int64)
-        found = self._pieces(tokens.surfaces) if len(tokens.surfaces) else []
+        words = [self._before + word for word in tokens.surfaces]
+        found = self._pieces(words) if words else []
         for row, pieces in zip(rows, found, strict=True):
             # A piece that only marks the beginning is no part of the word.
             pieces = [piece for piece in pieces if piece.strip(MARKS)]
@@ -103,6 +131,12 @@ class SubwordTokenizer:
                 len(pieces) > 1,
                 len(pieces),
                 sum(piece == self.unknown for piece in pieces),
-                sum(BYTE.fullmatch(piece) is not None for piece in pieces),
+                sum(map(self._is_byte, pieces)),
             )
         return occurrences @ rows
+
+    def _is_byte(self, piece: str) -> bool:
+        """Tell whether a piece stands for a byte or for a part of a character."""
+        if self._is_byte_level:
+            return is_part_of_character(piece)
+        return BYTE.fullmatch(piece) is not None
