@@ -303,7 +303,7 @@ def test_fertility_of_pieces_of_bytes(byte_level):
     wrapped = row([" ".join(words)], subword_tokenizer=Fast(), features=SUBWORDS)
     pd.testing.assert_series_equal(wrapped, found)
     own = row(["the 人"], tokenizer=byte_level, features=["size", "vocabulary_size"])
-    assert own["train_word_vocab_size"] == 5
+    assert own["train_word_vocab_size"] == len(set(byte_level.encode("the 人").tokens))
 
 
 def test_fertility_of_pieces_of_words():
