@@ -150,6 +150,13 @@ def test_in_the_paper_an_empty_line_is_a_sentence_and_a_chunk_of_it_is_passed_ov
     assert found["dataset_size"] == 4
     assert found["train_test_tf_idf"] == pytest.approx(kept["train_test_tf_idf"])
     assert row(train, test)["dataset_size"] == 3
+    # A last chunk of one sentence is passed over if that is empty in either corpus.
+    pair = row(["ab", "bc"], ["ab", "c"], compatibility="paper")
+    found = row(["ab", "bc", ""], ["ab", "c"], compatibility="paper")
+    assert found["train_test_tf_idf"] == pytest.approx(pair["train_test_tf_idf"])
+    pair = row(["ab", "bc"], ["", "c"], compatibility="paper")
+    found = row(["ab", "bc", "cd"], ["", "c"], compatibility="paper")
+    assert found["train_test_tf_idf"] == pytest.approx(pair["train_test_tf_idf"])
 
 
 def test_default_features_are_those_of_counters_and_peers(texts):
@@ -319,17 +326,25 @@ def test_fertility_of_pieces_of_words():
 
 
 def test_fertility_of_pieces_that_fall_back_to_bytes():
+    """As those of Llama 2: it marks the first word itself, and two marks are a piece."""
     tokenizers = pytest.importorskip("tokenizers")
-    model = tokenizers.models.BPE(unk_token="<unk>", byte_fallback=True)
+    pieces = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces += ["▁", "t", "h", "e", "▁▁", "▁t", "he", "▁the"]
+    model = tokenizers.models.BPE(
+        {piece: number for number, piece in enumerate(pieces)},
+        [("▁", "▁"), ("▁", "t"), ("h", "e"), ("▁t", "he")],
+        unk_token="<unk>",
+        byte_fallback=True,
+    )
     tokenizer = tokenizers.Tokenizer(model)
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
-    options = {
-        "special_tokens": ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))],
-        "show_progress": False,
-    }
-    trainer = tokenizers.trainers.BpeTrainer(vocab_size=400, **options)
-    tokenizer = train_tokenizer(tokenizer, trainer)
-    assert tokenizer.encode("the").tokens == ["▁the"]  # it adds the mark itself
+    tokenizer.normalizer = tokenizers.normalizers.Sequence(
+        [
+            tokenizers.normalizers.Prepend("▁"),
+            tokenizers.normalizers.Replace(" ", "▁"),
+        ]
+    )
+    assert tokenizer.encode("the the").tokens == ["▁the", "▁the"]
+    assert tokenizer.encode(" the").tokens == ["▁▁", "t", "he"]
     found = row(["the 人"], subword_tokenizer=tokenizer, features=SUBWORDS)
     assert found.tolist() == [4 / 2, 1 / 2, 0, 3 / 4]
 
@@ -431,6 +446,14 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line(
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
+        row(path)
+
+
+def test_a_bad_byte_is_found_in_a_later_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(_corpus, "BLOCK_BYTES", 8)
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one\ntwo\nthree\nna\xefve\n")
+    with pytest.raises(ValueError, match=r"a\.txt, line 4: the byte 0xef"):
         row(path)
 
 
@@ -602,6 +625,14 @@ def test_a_sample_of_pairs_estimates_the_overlap(monkeypatch):
         exact["train_test_ngram_overlap"], rel=0.1
     )
     assert sampled["train_test_jsd"] == exact["train_test_jsd"]
+    # A sample is compared with a part of a smaller corpus that was counted in full.
+    corpora[1] = corpora[1][:400]
+    sampled = row(*corpora, tokenizer=str.split)
+    monkeypatch.undo()
+    exact = row(*corpora, tokenizer=str.split)
+    assert sampled["train_test_ngram_overlap"] == pytest.approx(
+        exact["train_test_ngram_overlap"], rel=0.2
+    )
 
 
 def test_a_counter_adds_up_whatever_the_parts():
@@ -618,8 +649,11 @@ def test_a_counter_adds_up_whatever_the_parts():
         expected
     )
     limited = HashCounter(limit=100)
-    limited.add(drawn, np.ones(len(drawn), int))
+    for part in np.array_split(drawn, 37):
+        limited.add(part, np.ones(len(part), int))
+        limited._merge()
     sample = limited.result()
+    assert sample.keys.max() < 2 ** (64 - sample.level)
     assert 30 < len(sample) <= 100 and sample.level == 3
     assert all(
         expected[key] == n

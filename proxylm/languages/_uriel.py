@@ -45,12 +45,23 @@ REPRESENTATIVE = {
 }
 
 
+def stand_ins(code):
+    """Return the codes whose entries may speak for a language, the best one first."""
+    usual = REPRESENTATIVE.get(code)
+    return (usual, code) if usual else (code, code and covered_by(code))
+
+
 @dataclass(frozen=True)
 class Vectors:
-    """The vectors of all languages: values, NaN where nothing is known."""
+    """The vectors of all languages: values, NaN where nothing is known.
+
+    The rows of all kinds are in one order.
+    """
 
     rows: dict[str, int]  # ISO 639-3 code -> row
+    features: list[str]
     values: np.ndarray  # (n_languages, n_features)
+    informative: np.ndarray  # (n_languages,), whether a row says anything
 
     def of(self, code):
         """Return the vector of a language, all NaN if nothing is known of it.
@@ -58,12 +69,12 @@ class Vectors:
         A macrolanguage has that of the language its code is mostly used for, and a
         language of which nothing is known that of its macrolanguage.
         """
-        usual = REPRESENTATIVE.get(code)
-        wider = code and covered_by(code)
-        for name in (usual, code) if usual else (code, wider):
-            row = self.rows.get(name)
-            if row is not None and not np.isnan(self.values[row]).all():
+        rows = [self.rows[name] for name in stand_ins(code) if name in self.rows]
+        for row in rows:
+            if self.informative[row]:
                 return self.values[row]
+        if rows:
+            return self.values[rows[0]]
         return np.full(self.values.shape[1], np.nan, dtype=self.values.dtype)
 
 
@@ -75,7 +86,9 @@ def _archive(name):
     with np.load(str(folder / f"{name}.npz"), allow_pickle=False) as archive:
         data = archive["data"].max(axis=2).astype(np.float32)
         codes = [str(code) for code in archive["langs"]]
-        return codes, [str(feature) for feature in archive["feats"]], data
+        features = [str(feature) for feature in archive["feats"]]
+    order = np.argsort(codes)  # that of the files differs
+    return [codes[row] for row in order], features, data[order]
 
 
 @cache
@@ -85,39 +98,48 @@ def vectors(kind):
     codes, features, data = _archive(name)
     chosen = [k for k, feature in enumerate(features) if feature.startswith(prefixes)]
     values = np.where(data[:, chosen] == -1, np.nan, data[:, chosen])
-    return Vectors({code: row for row, code in enumerate(codes)}, values)
+    # A language outside of every node of the family tree is an isolate, or one whose
+    # family URIEL+ does not record; the zeros can't tell.
+    informative = (values != 0 if kind == "genetic" else np.isfinite(values)).any(axis=1)
+    rows = {code: row for row, code in enumerate(codes)}
+    return Vectors(rows, [features[k] for k in chosen], values, informative)
 
 
-def angular_distances(values):
+def angular_distances(values, others=None):
     """Return the angular distances between vectors with holes, and their coverage.
 
     Parameters
     ----------
     values : ndarray of shape (n_languages, n_features)
         At least 0; NaN where a feature is not known.
+    others : ndarray of shape (n_others, n_features), default=None
+        The vectors to measure from; the same ones if None.
 
     Returns
     -------
-    distances : ndarray of shape (n_languages, n_languages)
+    distances : ndarray of shape (n_languages, n_others)
         2 / pi * arccos(cos) over the features that both vectors know, so that vectors
         with nothing in common are 1 apart; NaN where there are none.
-    coverage : ndarray of shape (n_languages, n_languages)
+    coverage : ndarray of shape (n_languages, n_others)
         Share of the features that both vectors know.
 
     Notes
     -----
     A vector of zeros has no direction; as in URIEL+ it gets that of a vector of ones.
     """
-    known = np.isfinite(values).astype(np.float64)
-    values = np.nan_to_num(values).astype(np.float64)
-    shared = known @ known.T
-    # Of the row's vector, over what the column's vector knows too.
-    squares, sums = values**2 @ known.T, values @ known.T
-    is_zero = squares == 0
-    products = np.where(is_zero, sums.T, values @ values.T)
-    products = np.where(is_zero.T, np.where(is_zero, shared, sums), products)
+    others = values if others is None else others
+    known, others_known = (np.isfinite(v).astype(np.float64) for v in (values, others))
+    values, others = (np.nan_to_num(v).astype(np.float64) for v in (values, others))
+    shared = known @ others_known.T
+    # Of one vector, over what the other vector knows too.
+    squares, others_squares = values**2 @ others_known.T, known @ (others**2).T
+    is_zero, others_zero = squares == 0, others_squares == 0
+    products = np.where(is_zero, known @ others.T, values @ others.T)
+    products = np.where(others_zero, values @ others_known.T, products)
+    products = np.where(is_zero & others_zero, shared, products)
     squares = np.where(is_zero, shared, squares)
+    others_squares = np.where(others_zero, shared, others_squares)
     with np.errstate(invalid="ignore"):
-        cosine = np.clip(products / np.sqrt(squares * squares.T), -1, 1)
+        cosine = np.clip(products / np.sqrt(squares * others_squares), -1, 1)
     distances = np.where(shared > 0, 2 / np.pi * np.arccos(cosine), np.nan)
     return distances, shared / values.shape[1]

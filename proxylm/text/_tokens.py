@@ -126,8 +126,7 @@ class PaperTokenizer:
     model: Any = None
 
     def _pieces(self, character: str) -> list[str]:
-        is_mark = unicodedata.category(character) == "Mn"
-        is_kept = character.isalnum() and not is_mark
+        is_kept = character.isalnum()
         if character == "\n" or not (is_kept or character.isspace()):
             return []
         if self.model is not None:
