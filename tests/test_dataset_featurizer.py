@@ -326,7 +326,7 @@ def test_fertility_of_pieces_of_words():
 
 
 def test_fertility_of_pieces_that_fall_back_to_bytes():
-    """As those of Llama 2: it marks the first word itself, and two marks are a piece."""
+    """As those of Llama 2: the first word is marked, and two marks are a piece."""
     tokenizers = pytest.importorskip("tokenizers")
     pieces = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
     pieces += ["▁", "t", "h", "e", "▁▁", "▁t", "he", "▁the"]
