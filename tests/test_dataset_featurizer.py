@@ -481,7 +481,7 @@ def test_what_is_no_corpus_is_refused(corpus, error, message):
     "options, error, message",
     [
         ({"features": ["jds"]}, ValueError, r"Got 'jds'\. Did you mean 'jsd'\?"),
-        ({"features": ["dev_size"]}, ValueError, r"needs a column .* not there"),
+        ({"features": ["dev_size"]}, ValueError, r"'dev_size' needs dev texts"),
         ({"features": ["st_similarity"]}, ValueError, r"needs encoder=\.\.\."),
         ({"splits": ["train"]}, ValueError, r"splits expects 2 names"),
         ({"splits": ["train", "train"]}, ValueError, r"each name once"),

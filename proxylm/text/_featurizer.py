@@ -1,7 +1,7 @@
 """DatasetFeaturizer, from texts to statistics of them."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,16 +12,20 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from proxylm._nearest import nearest
-
-from ._chunks import chunk_distances
-from ._corpus import Reading, check_corpus, identity, is_missing
-from ._measures import MEASURES, Measure
-from ._statistics import CorpusStatistics, Counting, collect
+from ._corpus import Reading
+from ._features import (
+    SPLITS,
+    Table,
+    choose_features,
+    encode_function,
+    list_features,
+    measure_rows,
+)
+from ._measures import MEASURES
+from ._statistics import Counting, collect
 from ._subwords import SubwordTokenizer
 from ._tokens import make_tokenizer
 
-SPLITS = ("train", "dev", "test")
 # Of one, two or three columns that have other names.
 BY_NUMBER = {1: ("train",), 2: ("train", "test"), 3: SPLITS}
 
@@ -171,7 +175,7 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
         """
         table = self._table(X, reset=True)
         self.splits_ = self._find_splits(table)
-        self._columns = self._choose_columns()
+        self._features = self._choose_features()
         self._counting()  # says at once what is wrong with the tokenizers
         return self
 
@@ -189,44 +193,20 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
             NaN where a feature's corpus is missing or has too little text for it.
         """
         check_is_fitted(self)
-        table = self._table(X, reset=False)
-        for cell in table.to_numpy().ravel():
-            check_corpus(cell)
+        table = Table(self._table(X, reset=False).to_numpy(), self.splits_)
         counting = self._counting()
-        corpora: dict[Any, Any] = {}  # by identity, in the order of the rows
-        last_row: dict[Any, int] = {}
-        rows = []
-        for number, cells in enumerate(table.to_numpy()):
-            found = {}
-            for split, cell in zip(self.splits_, cells, strict=True):
-                if not is_missing(cell):
-                    key = found[split] = identity(cell)
-                    corpora.setdefault(key, cell)
-                    last_row[key] = number
-            rows.append(found)
-        arriving = self._collect(corpora, counting)
-        statistics: dict[Any, CorpusStatistics] = {}
-        known: dict[tuple, float] = {}
-        is_chunked = self._is_chunked()
-        features = np.full((len(rows), len(self._columns)), np.nan)
-        for number, row in enumerate(rows):
-            while not all(key in statistics for key in row.values()):
-                key, counted = next(arriving)
-                statistics[key] = counted
-            for j, (_, name, splits) in enumerate(self._columns):
-                keys = tuple(row.get(split) for split in splits)
-                if None in keys or (is_chunked and name == "tf_idf"):
-                    continue
-                if (name, keys) not in known:
-                    parts = [statistics[key] for key in keys]
-                    known[name, keys] = MEASURES[name].function(*parts)
-                features[number, j] = known[name, keys]
-            if not is_chunked:
-                for key in {k for k in row.values() if last_row[k] == number}:
-                    del statistics[key]
-        if is_chunked:
-            self._add_chunk_distances(features, rows, corpora, statistics, counting)
-        return features
+        statistics = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+            delayed(collect)(cell, counting, self.cache_dir)
+            for cell in table.corpora.values()
+        )
+        if self.progress:
+            from tqdm import tqdm
+
+            statistics = tqdm(
+                statistics, total=len(table.corpora), desc="texts", unit="corpus"
+            )
+        chunking = counting if self.compatibility == "paper" else None
+        return measure_rows(table, self._features, statistics, chunking, self.n_jobs)
 
     def get_feature_names_out(self, input_features: None = None) -> np.ndarray:
         """Return the names of the features, those of record tables.
@@ -241,7 +221,7 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
         names : ndarray of str
         """
         check_is_fitted(self)
-        return np.asarray([column for column, _, _ in self._columns], dtype=object)
+        return np.asarray([feature.column for feature in self._features], dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -254,11 +234,11 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
         """Return the corpora as a DataFrame of objects."""
         if isinstance(X, pd.Series):
             X = X.to_frame()
-        elif not isinstance(X, pd.DataFrame):
-            if np.ndim(X) == 1 if isinstance(X, np.ndarray) else False:
-                X = np.reshape(X, (-1, 1))
-            # Lists of as many sentences would become one array.
-            X = X if isinstance(X, np.ndarray) else pd.DataFrame(list(X)).to_numpy()
+        elif isinstance(X, np.ndarray) and X.ndim == 1:
+            X = X[:, None]
+        elif not isinstance(X, pd.DataFrame | np.ndarray):
+            # An array of lists that are equally long would have three dimensions.
+            X = pd.DataFrame(list(X)).to_numpy()
         if X.ndim != 2 or X.shape[1] not in BY_NUMBER:
             raise ValueError(
                 "X expects one to three columns of corpora. Got an array of shape "
@@ -286,72 +266,33 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
             )
         return splits
 
-    def _choose_columns(self):
-        """Return the column, the measure and the splits of each feature."""
-        ordered = tuple(split for split in SPLITS if split in self.splits_)
-        columns = {
-            name: [(column, name, splits) for column, splits in m.columns_of(ordered)]
-            for name, m in MEASURES.items()
-        }
+    def _choose_features(self):
+        """Return the features that are asked for."""
+        given = {"embedding": self.encoder, "subwords": self.subword_tokenizer}
+        parameters = {"embedding": "encoder", "subwords": "subword_tokenizer"}
+        absent = {need for need, value in given.items() if value is None}
         if self.features == "all":
-            chosen = [name for name in MEASURES if self._is_default(MEASURES[name])]
-            return [column for name in chosen for column in columns[name]]
-        by_name = {found[0]: found for group in columns.values() for found in group}
-        every = {
-            column for m in MEASURES.values() for column, _ in m.columns_of(SPLITS)
-        }
-        result = []
-        for name in self.features:
-            if name not in columns and name not in every:
+            is_paper = self.compatibility == "paper"
+            return [
+                feature
+                for feature in list_features(self.splits_)
+                if not absent & set(MEASURES[feature.measure].needs)
+                and (MEASURES[feature.measure].is_published or not is_paper)
+            ]
+        chosen = choose_features(self.features, self.splits_)
+        for feature in chosen:
+            for need in absent & set(MEASURES[feature.measure].needs):
                 raise ValueError(
-                    f"features expects names among {list(MEASURES)}, or of their "
-                    f"columns. Got {name!r}." + nearest(str(name), [*columns, *every])
+                    f"The feature {feature.measure!r} needs {parameters[need]}=... Got "
+                    f"None. Give one, or leave {feature.measure!r} out of features."
                 )
-            if name in every and name not in by_name and name not in columns:
-                raise ValueError(
-                    f"The feature {name!r} needs a column of X that is not there: "
-                    f"there are {list(self.splits_)}."
-                )
-            found = columns.get(name, [by_name.get(name)])
-            self._check_given(found[0][1] if found else name)
-            result += [column for column in found if column not in result]
-        return result
-
-    def _is_default(self, measure: Measure) -> bool:
-        """Tell whether a measure is one of `"all"`."""
-        if self.compatibility == "paper" and not measure.is_published:
-            return False
-        absent = {
-            need
-            for need, given in (
-                ("embedding", self.encoder),
-                ("subwords", self.subword_tokenizer),
-            )
-            if given is None
-        }
-        return not absent & set(measure.needs)
-
-    def _check_given(self, name):
-        """Refuse a feature whose encoder or tokenizer is missing."""
-        for need, parameter in (
-            ("embedding", "encoder"),
-            ("subwords", "subword_tokenizer"),
-        ):
-            if need in MEASURES[name].needs and getattr(self, parameter) is None:
-                raise ValueError(
-                    f"The feature {name!r} needs {parameter}=... Got None. Give one, "
-                    f"or leave {name!r} out of features."
-                )
-
-    def _is_chunked(self):
-        """Tell whether the TF-IDF distance is the original's."""
-        names = {name for _, name, _ in self._columns}
-        return self.compatibility == "paper" and "tf_idf" in names
+        return chosen
 
     def _counting(self) -> Counting:
         """Return what is counted, and how."""
         is_paper = self.compatibility == "paper"
-        needs = {need for _, name, _ in self._columns for need in MEASURES[name].needs}
+        measures = [MEASURES[feature.measure] for feature in self._features]
+        needs = {need for measure in measures for need in measure.needs}
         if is_paper:
             needs.discard("sentence_frequency")
         subwords = None
@@ -362,61 +303,5 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
             make_tokenizer(self.tokenizer, self.compatibility),
             frozenset(needs),
             subwords,
-            _encode_function(self.encoder) if "embedding" in needs else None,
+            encode_function(self.encoder) if "embedding" in needs else None,
         )
-
-    def _collect(self, corpora, counting):
-        """Yield the identity and the statistics of each corpus, in their order."""
-        found = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-            delayed(collect)(cell, counting, self.cache_dir)
-            for cell in corpora.values()
-        )
-        if self.progress:
-            from tqdm import tqdm
-
-            found = tqdm(found, total=len(corpora), desc="texts", unit="corpus")
-        yield from zip(corpora, found, strict=True)
-
-    def _add_chunk_distances(self, features, rows, corpora, statistics, counting):
-        """Fill in the TF-IDF distances of the original."""
-        wanted: dict[Any, dict[Any, None]] = {}  # partners of each longer corpus
-        cells = []
-        for j, (_, name, splits) in enumerate(self._columns):
-            for number, row in enumerate(rows):
-                keys = [row.get(split) for split in splits]
-                if name != "tf_idf" or None in keys:
-                    continue
-                first, second = keys
-                # The training set is cut into chunks, else the larger of the two.
-                sizes = [statistics[key].size for key in keys]
-                if splits[0] != "train" and sizes[0] <= sizes[1]:
-                    first, second = second, first
-                wanted.setdefault(first, {})[second] = None
-                cells.append((number, j, first, second))
-        found = Parallel(n_jobs=self.n_jobs)(
-            delayed(chunk_distances)(
-                corpora[first],
-                statistics[first],
-                [(corpora[key], statistics[key]) for key in others],
-                counting,
-            )
-            for first, others in wanted.items()
-        )
-        distances = {
-            (first, second): distance
-            for (first, others), values in zip(wanted.items(), found, strict=True)
-            for second, distance in zip(others, values, strict=True)
-        }
-        for number, j, first, second in cells:
-            features[number, j] = distances[first, second]
-
-
-def _encode_function(encoder: Any) -> Callable:
-    """Return the function from sentences to vectors."""
-    encode = getattr(encoder, "encode", encoder)
-    if not callable(encode):
-        raise TypeError(
-            "encoder expects a function from a list of sentences to an array, or an "
-            f"object with a method encode. Got {encoder!r:.80}."
-        )
-    return encode

@@ -6,7 +6,8 @@ from sklearn.compose import ColumnTransformer
 
 from proxylm.languages import LanguageFeaturizer
 
-from ._featurizer import SPLITS, DatasetFeaturizer
+from ._features import SPLITS
+from ._featurizer import DatasetFeaturizer
 
 
 def make_features(
