@@ -209,6 +209,19 @@ def test_features_of_characters():
     assert found["train_test_sentence_overlap"] == 0.0
 
 
+def test_the_script_is_a_word_beside_numbers():
+    rows = [[["abc яя", "déf"], None], [["人"], ["1 2"]]]
+    options = {"features": ["script", "size"]}
+    found = frame(pd.DataFrame(rows, index=["a", "b"]), **options)
+    assert found["train_script"].tolist() == ["Latn", "Hani"]
+    assert found["test_script"].isna().all()  # digits belong to no script
+    assert found["dataset_size"].dtype == np.float64
+    assert list(found.index) == ["a", "b"]
+    array = DatasetFeaturizer(**options).fit_transform(rows)
+    assert array.dtype == object and array[1].tolist()[0] == "Hani"
+    assert "train_script" not in row(["a"])
+
+
 @pytest.mark.parametrize(
     "text, words",
     [

@@ -118,12 +118,14 @@ def measure_rows(
     Returns
     -------
     values : ndarray of shape (n_rows, n_features)
-        NaN where a corpus is missing.
+        NaN where a corpus is missing; of type object if some of them are words.
     """
     arriving = zip(table.corpora, statistics, strict=True)
     present: dict[Any, CorpusStatistics] = {}
-    known: dict[tuple, float] = {}
-    values = np.full((len(table.rows), len(features)), np.nan)
+    known: dict[tuple, float | str] = {}
+    has_words = any(MEASURES[name].is_word for _, name, _ in features)
+    dtype = object if has_words else np.float64
+    values = np.full((len(table.rows), len(features)), np.nan, dtype=dtype)
     chunked = []
     for number, row in enumerate(table.rows):
         while not all(key in present for key in row.values()):

@@ -12,6 +12,8 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from proxylm._mixed_output import mixed_output
+
 from ._corpus import Reading
 from ._features import (
     SPLITS,
@@ -39,9 +41,10 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
     ----------
     features : "all" or sequence of str, default="all"
         Names of measures, such as `"jsd"`, or of columns, such as `"train_test_jsd"`;
-        the user guide lists them with their formulas. `"all"` leaves out those that
-        need an encoder or a subword tokenizer where none is given; with
-        `compatibility="paper"` it means the features of the paper.
+        the user guide lists them with their formulas. `"all"` leaves out the name of
+        the script (`"script"`), which is no number, and those that need an encoder or
+        a subword tokenizer where none is given; with `compatibility="paper"` it means
+        the features of the paper.
     tokenizer : {"words", "characters"}, callable, object or path, default="words"
         What a token is. `"words"` are those of ICU, which has dictionaries for scripts
         without spaces (extra `text`); case is folded. A function takes a sentence and
@@ -190,10 +193,13 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
         Returns
         -------
         features : ndarray of shape (n_samples, n_features_out)
-            NaN where a feature's corpus is missing or has too little text for it.
+            NaN where a feature's corpus is missing or has too little text for it. Of
+            type float64; with `"script"`, a word, of type object. In a DataFrame
+            (`set_output`) the columns of numbers are float64 in either case.
         """
         check_is_fitted(self)
-        table = Table(self._table(X, reset=False).to_numpy(), self.splits_)
+        cells = self._table(X, reset=False)
+        table = Table(cells.to_numpy(), self.splits_)
         counting = self._counting()
         statistics = Parallel(n_jobs=self.n_jobs, return_as="generator")(
             delayed(collect)(cell, counting, self.cache_dir)
@@ -206,7 +212,9 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
                 statistics, total=len(table.corpora), desc="texts", unit="corpus"
             )
         chunking = counting if self.compatibility == "paper" else None
-        return measure_rows(table, self._features, statistics, chunking, self.n_jobs)
+        values = measure_rows(table, self._features, statistics, chunking, self.n_jobs)
+        words = {f.column for f in self._features if MEASURES[f.measure].is_word}
+        return mixed_output(self, values, cells.index, words)
 
     def get_feature_names_out(self, input_features: None = None) -> np.ndarray:
         """Return the names of the features, those of record tables.
@@ -277,6 +285,7 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
                 feature
                 for feature in list_features(self.splits_)
                 if not absent & set(MEASURES[feature.measure].needs)
+                and not MEASURES[feature.measure].is_word
                 and (MEASURES[feature.measure].is_published or not is_paper)
             ]
         chosen = choose_features(self.features, self.splits_)

@@ -83,6 +83,12 @@ def script_share(corpus: CorpusStatistics) -> float:
     return max(script_shares(corpus).values(), default=np.nan)
 
 
+def main_script(corpus: CorpusStatistics) -> str | float:
+    """Return the ISO 15924 code of the script that most characters belong to."""
+    shares = script_shares(corpus)
+    return max(shares, key=lambda name: shares[name]) if shares else np.nan
+
+
 def duplicates(corpus: CorpusStatistics) -> float:
     """Return the share of sentences that repeat an earlier one."""
     total = corpus.sentences.values.sum()
@@ -188,7 +194,8 @@ def script_overlap(first: CorpusStatistics, second: CorpusStatistics) -> float:
 class Measure:
     """A feature of each corpus (`is_pair` false) or of each pair of them.
 
-    `column` is the name of its columns, with places for the names of the corpora.
+    `column` is the name of its columns, with places for the names of the corpora. A
+    measure whose values `is_word` is taken only where it is named.
     """
 
     column: str
@@ -196,6 +203,7 @@ class Measure:
     is_pair: bool = False
     needs: tuple[str, ...] = ()
     is_published: bool = False
+    is_word: bool = False
 
     def columns_of(self, splits: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
         """Return the name of each column and the splits that it is of."""
@@ -234,6 +242,7 @@ MEASURES = {
     "character_entropy": Measure(
         "{}_character_entropy", character_entropy, needs=("characters",)
     ),
+    "script": Measure("{}_script", main_script, needs=("characters",), is_word=True),
     "script_share": Measure("{}_script_share", script_share, needs=("characters",)),
     "script_overlap": Measure(
         "{}_{}_script_overlap", script_overlap, True, ("characters",)
