@@ -1,6 +1,7 @@
 """One way from every language code in use to ISO 639-3."""
 
 import difflib
+import re
 from functools import cache
 from typing import Literal, overload
 
@@ -46,6 +47,22 @@ def _nearest(code):
     if nearest:
         return f"The nearest known codes are {', '.join(nearest)}."
     return "Expected an ISO 639 code or a tag such as 'id', 'ind', 'id-ID', 'ind_Latn'."
+
+
+def _members(family):
+    """Sentence with languages that bear the name of a family, or ""."""
+    from iso639 import iter_langs
+
+    word = family.removesuffix(" languages").removesuffix(" (family)")
+    names = {
+        lang.pt3: lang.name
+        for lang in iter_langs()
+        if lang.pt3 and word in re.findall(r"[\w-]+", lang.name)
+    }
+    if len(names) < 2:
+        return ""
+    listed = ", ".join(f"{code} ({name})" for code, name in sorted(names.items())[:4])
+    return f"Languages of that name are {listed}{' and more' * (len(names) > 4)}."
 
 
 def _subtag(code):
@@ -100,7 +117,8 @@ def _resolve(code):
     if not language.pt3:
         raise ValueError(
             f"{code!r} is the code of a family ({language.name}), not of a language. "
-            "Give the ISO 639-3 code of the language."
+            "Give the ISO 639-3 code of the language. "
+            f"{_members(language.name) or _nearest(code)}"
         )
     if language.scope() == "Special":
         raise ValueError(
@@ -157,11 +175,12 @@ def to_iso639_3(code, *, errors="raise"):
     >>> from proxylm.languages import to_iso639_3
     >>> [to_iso639_3(code) for code in ("id", "id-ID", "ind_Latn", "IN")]
     ['ind', 'ind', 'ind', 'ind']
-    >>> to_iso639_3("bnt")
+    >>> to_iso639_3("wen")
     Traceback (most recent call last):
         ...
-    ValueError: 'bnt' is the code of a family (Bantu languages), not of a language.
-    Give the ISO 639-3 code of the language.
+    ValueError: 'wen' is the code of a family (Sorbian languages), not of a language.
+    Give the ISO 639-3 code of the language. Languages of that name are
+    dsb (Lower Sorbian), hsb (Upper Sorbian).
     """
     if errors not in ("raise", "coerce"):
         raise ValueError(f"errors expects 'raise' or 'coerce'. Got {errors!r}.")

@@ -77,6 +77,11 @@ class Vectors:
             return self.values[rows[0]]
         return np.full(self.values.shape[1], np.nan, dtype=self.values.dtype)
 
+    def of_all(self, codes):
+        """Return the vectors of languages, an array of shape (n_codes, n_features)."""
+        shape = len(codes), self.values.shape[1]
+        return np.array([self.of(code) for code in codes]).reshape(shape)
+
 
 @cache
 def _archive(name):
@@ -100,7 +105,9 @@ def vectors(kind):
     values = np.where(data[:, chosen] == -1, np.nan, data[:, chosen])
     # A language outside of every node of the family tree is an isolate, or one whose
     # family URIEL+ does not record; the zeros can't tell.
-    informative = (values != 0 if kind == "genetic" else np.isfinite(values)).any(axis=1)
+    informative = (values != 0 if kind == "genetic" else np.isfinite(values)).any(
+        axis=1
+    )
     rows = {code: row for row, code in enumerate(codes)}
     return Vectors(rows, [features[k] for k in chosen], values, informative)
 
