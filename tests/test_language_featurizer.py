@@ -98,6 +98,13 @@ def test_500_genetic_distances_are_those_of_uriel_plus(peer):
     assert_distances("genetic", pairs[:20], searched)
 
 
+def test_equal_vectors_are_0_apart_where_the_peer_rounds_in_32_bits(peer):
+    pair = ["bne", "blf"]
+    assert np.array_equal(*vectors("genetic").of_all(pair))
+    assert LanguageFeaturizer(["genetic"]).fit_transform([pair]) == 0
+    assert peer.new_distance("genetic", *pair) <= 3e-4
+
+
 def test_distances_are_those_of_a_plain_restatement():
     rng = np.random.default_rng(0)
     vectors = rng.integers(0, 2, (24, 30)) * rng.uniform(0.5, 2, (24, 30))
@@ -387,6 +394,8 @@ def test_vectors_and_facts_need_one_column_only():
         ("azb", "Arab", "Turkic"),
         ("mn-MN", "Cyrl", "Mongolic-Khitan"),
         ("mvf", "Mong", "Mongolic-Khitan"),
+        ("pga", "Latn", "Afro-Asiatic"),  # Juba Arabic
+        ("bho_Zyyy", "Deva", "Indo-European"),  # undetermined
         ("en_XX", "Latn", "Indo-European"),
         ("ekk", "Latn", "Uralic"),
         ("nob", "Latn", "Indo-European"),

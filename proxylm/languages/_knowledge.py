@@ -15,7 +15,9 @@ from ._uriel import stand_ins, vectors
 from ._web_share import log_web_share
 
 # Languages that are written otherwise than the macrolanguage that holds them.
-SCRIPT_APART = {"mvf": "Mong", "uzs": "Arab"}
+SCRIPT_APART = {"bxu": "Mong", "mvf": "Mong", "pga": "Latn", "uzs": "Arab"}
+# Codes of ISO 15924 that a tag may have and that name no script.
+NO_SCRIPT = {"Zxxx", "Zyyy", "Zzzz"}
 # What Glottolog has at the top of its tree for what it can't place.
 NO_FAMILY = {"Bookkeeping", "Unattested", "Unclassifiable"}
 
@@ -58,7 +60,7 @@ def script(code, written):
     from langcodes.data_dicts import LIKELY_SUBTAGS
 
     tag = Language.get(written, normalize=False)
-    if tag.script:
+    if tag.script and tag.script not in NO_SCRIPT:
         return tag.script
 
     def likely(code):
