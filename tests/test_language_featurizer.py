@@ -206,7 +206,13 @@ def test_what_is_filled_is_a_vote_of_the_nearest_that_know():
     donors[:, 3] = np.nan  # known of none
     donors[3:, 4] = np.nan  # of fewer than there are neighbours to ask
     donors[:3, 4] = [1, 0, 0]
+    donors[:, 6] = np.where(np.isnan(donors[:, 5]), np.nan, donors[:, 0] == 1)
     values = donors[:9].copy()
+    values[:, 6] = [
+        0,
+        1,
+        np.nan,
+    ] * 3  # holes where the feature with its donors has none
     distances = np.round(rng.random((9, 40)), 1)  # with ties, and zeros
     distances[8] = np.nan  # without neighbours
     filled = vote_of_neighbors(values, donors, distances, n_neighbors=5)
