@@ -521,6 +521,26 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
         row(["a"], tokenizer=str(path))
 
 
+def test_one_column_may_be_a_series_or_a_plain_array(tmp_path, capsys):
+    paths = []
+    for number in (1, 2):
+        paths.append(str(tmp_path / f"{number}.txt"))
+        (tmp_path / f"{number}.txt").write_text("a b\n" * number)
+    options = {"features": ["size"], "tokenizer": str.split}
+    for X in (paths, np.array(paths), pd.Series(paths, name="train")):
+        featurizer = DatasetFeaturizer(**options)
+        assert featurizer.fit_transform(X).tolist() == [[1.0], [2.0]]
+    assert capsys.readouterr().err == ""
+    DatasetFeaturizer(**options, progress=True).fit_transform(paths)
+    assert "texts: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("X", [[["a"] * 4], np.zeros((2, 1, 1)), []])
+def test_a_table_of_another_shape_is_refused(X):
+    with pytest.raises(ValueError, match=r"X expects one to three columns of corpora"):
+        DatasetFeaturizer().fit(X)
+
+
 def test_features_are_chosen_by_measure_or_column(texts):
     found = frame([texts], features=["train_test_jsd", "size", "jsd"])
     assert list(found) == [

@@ -52,10 +52,16 @@ def table():
 
 
 @pytest.fixture
-def manifest(tmp_path, table, monkeypatch):
-    """The table with its texts in files, as a CSV file."""
+def here(tmp_path, monkeypatch):
+    """Run in a folder of our own."""
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "texts"
+    return tmp_path
+
+
+@pytest.fixture
+def manifest(here, table):
+    """The table with its texts in files, as a CSV file."""
+    folder = here / "texts"
     folder.mkdir()
     for name in ("train", "test"):
         paths = []
@@ -304,3 +310,23 @@ def test_a_compressed_side_is_read(tmp_path):
     records = read_dataset_folder(tmp_path)
     assert list(records.loc[0, "train"]()) == ["aa", "bb"]
     assert records["dev"].isna().all()
+
+
+def test_codes_alone_and_one_code_become_a_table(here, capsys):
+    Path("pairs.csv").write_text("source_lang,target_lang\neng,nan\n")
+    assert main(["featurize", "pairs.csv", "-o", "a.csv", "--distances", "all"]) == 0
+    found = proxylm.records.read_records("a.csv")
+    assert found.loc[0, "target_lang"] == "nan"  # Min Nan is a language
+    assert found["genetic"].notna().all() and len(found.columns) == 9
+    Path("codes.csv").write_text("target_lang,train\nswh,\n")
+    assert main(["featurize", "codes.csv", "-o", "b.csv", "--quiet"]) == 0
+    found = proxylm.records.read_records("b.csv")
+    assert found["target_lang_web_share"].notna().all()
+    assert found["dataset_size"].isna().all()
+
+
+def test_a_data_set_without_the_side_of_its_language_is_none(tmp_path):
+    (tmp_path / "ace" / "train" / "nusa").mkdir(parents=True)
+    (tmp_path / "ace" / "train" / "nusa" / "train_eng.txt").write_text("a\n")
+    with pytest.raises(ValueError, match=r"No training set was found"):
+        read_dataset_folder(tmp_path)

@@ -145,6 +145,7 @@ def measure_rows(
         if counting is None:
             for key in table.needed_last(number):
                 del present[key]
+    next(arriving, None)  # ends a progress bar
     if chunked:
         found = _chunk_distances(table, features, present, chunked, counting, n_jobs)
         for (number, j, _), distance in zip(chunked, found, strict=True):
