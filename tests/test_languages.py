@@ -158,6 +158,11 @@ def test_a_code_that_is_no_string_is_a_type_error(code):
     assert to_iso639_3(code, errors="coerce") is None
 
 
+def test_a_code_read_as_a_missing_value_says_how_to_read_it():
+    with pytest.raises(TypeError, match="code of Min Nan.* read_records"):
+        to_iso639_3(float("nan"))
+
+
 def test_unknown_errors_option_is_refused():
     with pytest.raises(ValueError, match="errors expects 'raise' or 'coerce'"):
         to_iso639_3("eng", errors="ignore")

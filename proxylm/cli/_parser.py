@@ -231,7 +231,7 @@ def _add_featurize(commands: Any) -> None:
         "--knowledge",
         type=_words,
         metavar="NAME,NAME",
-        help="what to add of each language: population, web_share",
+        help="what to add of each language: population, web_share, script, family",
     )
     group.add_argument(
         "--unknown",

@@ -9,6 +9,10 @@ from typing import Literal, overload
 # labels its Batak texts with `btk`, all Batak languages; Toba Batak has the most
 # speakers of them and is the one that the sister corpus NusaX names.
 COLLECTIVE = {"btk": "bbc"}
+READ_AS_MISSING = (
+    " If it was the code of Min Nan, which table readers take for a missing value, "
+    "read the table with proxylm.records.read_records."
+)
 
 
 @cache
@@ -187,9 +191,10 @@ def to_iso639_3(code, *, errors="raise"):
     if not isinstance(code, str):
         if errors == "coerce":
             return None
+        is_nan = isinstance(code, float) and code != code
         raise TypeError(
             f"A language code is a string such as 'ind'. Got {code!r} "
-            f"of type {type(code).__name__}."
+            f"of type {type(code).__name__}." + (READ_AS_MISSING if is_nan else "")
         )
     try:
         return _resolve(code)

@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+from proxylm._mixed_output import mixed_output
 
 from ._codes import to_iso639_3
 from ._imputation import fill_from_neighbors
@@ -223,16 +224,8 @@ class LanguageFeaturizer(TransformerMixin, BaseEstimator):
             columns += [fact[side] for fact in facts]
             columns += [values[language_of[side]] for values in features]
         result = np.column_stack(columns) if columns else np.empty((len(table), 0))
-        if result.dtype == np.float64:
-            return result
-        if _get_output_config("transform", self)["dense"] == "default":
-            return result
-        # Built here, since from the array every column would be of type object.
-        frame = pd.DataFrame(
-            result, index=table.index, columns=self.get_feature_names_out()
-        )
         words = {f"{side}_{fact}" for side in self._sides() for fact in WORDS}
-        return frame.astype({n: np.float64 for n in frame if n not in words})
+        return mixed_output(self, result, table.index, words)
 
     def get_feature_names_out(self, input_features: None = None) -> np.ndarray:
         """Return the names of the features.
