@@ -159,7 +159,7 @@ def test_a_code_that_is_no_string_is_a_type_error(code):
 
 
 def test_a_code_read_as_a_missing_value_says_how_to_read_it():
-    with pytest.raises(TypeError, match="code of Min Nan.*read_records"):
+    with pytest.raises(TypeError, match=r"code of Min Nan.*read_records"):
         to_iso639_3(float("nan"))
 
 
