@@ -1,6 +1,7 @@
 from . import datasets as datasets
 from . import inspection as inspection
 from . import languages as languages
+from . import metrics as metrics
 from . import model_selection as model_selection
 from . import records as records
 from . import regression as regression

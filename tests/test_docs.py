@@ -22,7 +22,10 @@ PAGES = [
     if page.relative_to(DOCS).parts[0] not in GENERATED
     and ">>> " in page.read_text("utf-8")
 ]
-ROOMS = ["datasets", "inspection", "languages", "model_selection", "records", "text"]
+ROOMS = [
+    *["datasets", "inspection", "languages", "metrics", "model_selection", "records"],
+    "text",
+]
 
 
 @pytest.mark.records
