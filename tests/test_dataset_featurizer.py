@@ -618,6 +618,19 @@ def test_counts_are_kept_by_content(texts, tmp_path):
     assert len(list(tmp_path.iterdir())) == 7
 
 
+def test_a_broken_file_of_the_cache_is_made_anew(texts, tmp_path, caplog):
+    expected = row(texts[0], cache_dir=tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    for content in (b"", b"broken", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        pd.testing.assert_series_equal(row(texts[0], cache_dir=tmp_path), expected)
+        assert "is no whole file" in caplog.text
+        caplog.clear()
+        assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_interrupted_work_goes_on(texts, tmp_path):
     def interrupted():
         yield texts[1][0]

@@ -1,9 +1,11 @@
 """What one pass over a corpus counts."""
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -21,6 +23,8 @@ from ._corpus import (
 from ._hashes import HashCounter, HashCounts, combine, hash_texts
 from ._subwords import COUNTS, SubwordTokenizer
 from ._tokens import Tokens, WordTokenizer, code_points
+
+logger = logging.getLogger(__name__)
 
 # Of pairs of tokens and of sentences a sample of so many is kept.
 SAMPLE = 1 << 19
@@ -67,7 +71,8 @@ class CorpusStatistics:
     def load(cls, path: str | os.PathLike) -> "CorpusStatistics":
         """Read what `save` wrote."""
         loaded = cls()
-        with np.load(path, allow_pickle=False) as arrays:
+        # numpy would not close a broken file.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             for part in fields(cls):
                 name, old = part.name, getattr(loaded, part.name)
                 if isinstance(old, HashCounts):
@@ -187,6 +192,19 @@ class _Counter:
         return found
 
 
+def _load_if_whole(path: str) -> CorpusStatistics | None:
+    """Return what a file of the cache holds, None without one that can be read."""
+    if not os.path.exists(path):
+        return None
+    try:
+        return CorpusStatistics.load(path)
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+        logger.warning(
+            "%s is no whole file (%s); its corpus is read anew.", path, error
+        )
+        return None
+
+
 def collect(
     cell: Any, counting: Counting, cache_dir: str | os.PathLike | None
 ) -> CorpusStatistics:
@@ -200,8 +218,9 @@ def collect(
         digest = content_digest(cell, counting.reading)
         name = hash_texts([f"{digest} {signature}"])[0]
         path = os.path.join(cache_dir, f"{digest}-{name:016x}.npz")
-        if os.path.exists(path):
-            return CorpusStatistics.load(path)
+        kept = _load_if_whole(path)
+        if kept is not None:
+            return kept
     counter, content = _Counter(counting), ContentDigest()
     for batch in read_batches(cell, counting.reading):
         counter.add(batch)

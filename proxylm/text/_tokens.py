@@ -16,6 +16,7 @@ from proxylm._optional import import_optional
 from ._corpus import Batch
 from ._hashes import hash_texts
 
+UNICODE = f"Unicode {unicodedata.unidata_version}"
 # Soft hyphens, byte order marks and marks of direction are no part of a word.
 INVISIBLE = dict.fromkeys(
     [
@@ -78,7 +79,8 @@ class WordTokenizer:
 
     def signature(self) -> str:
         """Return what tells its results from those of other tokenizers."""
-        return "words"
+        icu = import_optional("icu4py", extra="text")
+        return f"words, ICU {icu.icu_version}, {UNICODE}"
 
 
 def code_points(text: str) -> np.ndarray:
@@ -109,7 +111,7 @@ class CharacterTokenizer:
 
     def signature(self) -> str:
         """Return what tells its results from those of other tokenizers."""
-        return "characters"
+        return f"characters, {UNICODE}"
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class PaperTokenizer:
 
     def signature(self) -> str:
         """Return what tells its results from those of other tokenizers."""
-        return f"paper:{_model_signature(self.model)}"
+        return f"paper {_model_signature(self.model)}, {UNICODE}"
 
 
 def _model_signature(model: Any) -> str:
