@@ -303,7 +303,7 @@ def byte_level():
     return train_tokenizer(tokenizer, trainer)
 
 
-def test_fertility_of_pieces_of_bytes(byte_level):
+def test_fertility_of_pieces_of_bytes(byte_level, tmp_path):
     words = ["the", "über", "人", "кошка"]
     pieces = [byte_level.encode(f" {word}").tokens for word in words]
     assert [len(found) for found in pieces] == [1, 1, 4, 1]  # Ġ, and three bytes
@@ -322,6 +322,10 @@ def test_fertility_of_pieces_of_bytes(byte_level):
 
     wrapped = row([" ".join(words)], subword_tokenizer=Fast(), features=SUBWORDS)
     pd.testing.assert_series_equal(wrapped, found)
+    path = tmp_path / "tokenizer.json"
+    byte_level.save(str(path))
+    from_file = row([" ".join(words)], subword_tokenizer=path, features=SUBWORDS)
+    pd.testing.assert_series_equal(from_file, found)
     own = row(["the 人"], tokenizer=byte_level, features=["size", "vocabulary_size"])
     assert own["train_word_vocab_size"] == len(set(byte_level.encode("the 人").tokens))
 
@@ -514,10 +518,14 @@ def test_a_bad_parameter_is_refused(options, error, message):
         row(["a"], ["b"], **options)
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path):
-    path = tmp_path / "no.model"
-    path.write_text("no model")
-    with pytest.raises(ValueError, match=r"no\.model is no SentencePiece model"):
+@pytest.mark.parametrize(
+    "name, kind", [("no.model", "SentencePiece model"), ("no.json", r"tokenizer\.json")]
+)
+def test_a_file_that_is_no_tokenizer_is_refused(tmp_path, name, kind):
+    pytest.importorskip("tokenizers")
+    path = tmp_path / name
+    path.write_text("nothing")
+    with pytest.raises(ValueError, match=rf"{name} is no {kind} \("):
         row(["a"], tokenizer=str(path))
 
 

@@ -192,7 +192,8 @@ def _add_featurize(commands: Any) -> None:
     group.add_argument(
         "--tokenizer",
         metavar="NAME",
-        help="words, the default, characters, or the path of a SentencePiece model",
+        help="words, the default, characters, or the path of a SentencePiece model or "
+        "of a tokenizer.json",
     )
     group.add_argument(
         "--paper",
@@ -204,7 +205,7 @@ def _add_featurize(commands: Any) -> None:
     group.add_argument(
         "--subword-tokenizer",
         metavar="FILE",
-        help="a SentencePiece model whose fertility is measured",
+        help="a SentencePiece model or a tokenizer.json whose fertility is measured",
     )
     group.add_argument(
         "--field", metavar="KEY", help="key of the text in JSON lines; default text"

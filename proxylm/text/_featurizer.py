@@ -49,7 +49,8 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
         What a token is. `"words"` are those of ICU, which has dictionaries for scripts
         without spaces (extra `text`); case is folded. A function takes a sentence and
         returns its tokens. An object has a method `tokenize` or is a SentencePiece
-        processor or a `tokenizers.Tokenizer`. A path is that of a SentencePiece model.
+        processor or a `tokenizers.Tokenizer`. A path is that of a SentencePiece model,
+        or of a tokenizer.json.
     compatibility : {"paper"} or None, default=None
         `"paper"` computes the features as the original ProxyLM [1]_ did: tokens are
         characters without marks, in the pieces of a SentencePiece model if `tokenizer`
@@ -65,7 +66,8 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
         `encode`.
     subword_tokenizer : object or path, default=None
         Tokenizer of a language model, whose fertility is measured: a Hugging Face
-        tokenizer, a `tokenizers.Tokenizer`, or a SentencePiece model.
+        tokenizer, a `tokenizers.Tokenizer`, a SentencePiece model, or the path of
+        a tokenizer.json or a SentencePiece model.
     field : str, default="text"
         Key of the text in files of JSON lines, with dots between nested keys, such as
         `"translation.deu"`.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._tokens import Tokens, load_sentencepiece
+from ._tokens import Tokens, load_tokenizer
 
 # What marks the beginning of a word in a piece, and where a word goes on.
 MARKS = "▁Ġ "
@@ -78,11 +78,11 @@ class SubwordTokenizer:
     ----------
     tokenizer : object or path
         A Hugging Face tokenizer, a `tokenizers.Tokenizer`, a SentencePiece processor,
-        or the path of a SentencePiece model.
+        or the path of a tokenizer.json or a SentencePiece model.
     """
 
     def __init__(self, tokenizer: Any):
-        model = load_sentencepiece(tokenizer)
+        model = load_tokenizer(tokenizer)
         self.unknown = None
         self._is_byte_level = False
         if hasattr(model, "id_to_piece"):

@@ -187,31 +187,38 @@ class CallableTokenizer:
         """Return None: nothing tells one function from another."""
 
 
-def load_sentencepiece(model: Any) -> Any:
-    """Return a SentencePiece processor, read from a file if it is a path."""
-    if not isinstance(model, str | os.PathLike):
-        return model
-    if not os.path.isfile(model):
+def load_tokenizer(tokenizer: Any) -> Any:
+    """Return a tokenizer, read from its file if it is a path.
+
+    A name that ends in `.json` is that of a `tokenizers.Tokenizer`, any other that of a
+    SentencePiece model.
+    """
+    if not isinstance(tokenizer, str | os.PathLike):
+        return tokenizer
+    path = os.fspath(tokenizer)
+    if not os.path.isfile(path):
         raise FileNotFoundError(
             f"A tokenizer is expected to be one of {list(NAMED)}, a function from a "
-            "sentence to its tokens, a tokenizer, or the path of a SentencePiece "
-            f"model. There is no file {os.fspath(model)!r}."
-            + nearest(os.fspath(model), NAMED)
+            "sentence to its tokens, a tokenizer, or the path of a SentencePiece model "
+            f"or a tokenizer.json. There is no file {path!r}." + nearest(path, NAMED)
         )
-    sentencepiece = import_optional("sentencepiece", extra="text")
+    if path.lower().endswith(".json"):
+        library, kind = import_optional("tokenizers", extra="lm"), "tokenizer.json"
+        load = library.Tokenizer.from_file
+    else:
+        library = import_optional("sentencepiece", extra="text")
+        load, kind = library.SentencePieceProcessor, "SentencePiece model"
     try:
-        return sentencepiece.SentencePieceProcessor(model_file=os.fspath(model))
-    except RuntimeError as error:
-        raise ValueError(
-            f"{os.fspath(model)} is no SentencePiece model ({error})."
-        ) from error
+        return load(path)
+    except Exception as error:  # tokenizers raises nothing that is more precise
+        raise ValueError(f"{path} is no {kind} ({error}).") from error
 
 
 def make_tokenizer(tokenizer: Any, compatibility: str | None) -> Any:
     """Return the tokenizer that a user named or gave."""
     is_named = isinstance(tokenizer, str) and tokenizer in NAMED
     if compatibility == "paper":
-        model = None if is_named else load_sentencepiece(tokenizer)
+        model = None if is_named else load_tokenizer(tokenizer)
         if model is not None and not hasattr(model, "serialized_model_proto"):
             raise TypeError(
                 'compatibility="paper" expects a SentencePiece model as tokenizer, or '
@@ -220,7 +227,7 @@ def make_tokenizer(tokenizer: Any, compatibility: str | None) -> Any:
         return PaperTokenizer(model)
     if is_named:
         return NAMED[tokenizer]()
-    model = load_sentencepiece(tokenizer)
+    model = load_tokenizer(tokenizer)
     for name in ("encode_as_pieces", "tokenize"):
         if hasattr(model, name):
             return CallableTokenizer(getattr(model, name))
@@ -229,7 +236,7 @@ def make_tokenizer(tokenizer: Any, compatibility: str | None) -> Any:
     if not callable(model):
         raise TypeError(
             f"tokenizer expects one of {list(NAMED)}, a function from a sentence to "
-            "its tokens, an object with a method tokenize, or a SentencePiece model. "
+            "its tokens, an object with a method tokenize, or a tokenizer or its path. "
             f"Got {tokenizer!r:.80}."
         )
     return CallableTokenizer(model)
