@@ -188,6 +188,13 @@ def test_a_folder_gives_a_record_for_each_size(layout):
             ValueError,
             r"train\.json, line 3: expected",
         ),
+        (
+            lambda f: (f / "ace/train/MT560_news/train.json").write_text(
+                '{"translation": {"ace": null, "eng": "bb"}}'
+            ),
+            ValueError,
+            r"train\.json, line 1: expected",
+        ),
     ],
 )
 def test_a_broken_data_set_is_named_with_its_line(layout, change, error, message):
@@ -245,12 +252,16 @@ def test_a_yaml_manifest_and_options(manifest, layout, capsys):
     found = pd.read_csv("b.csv")
     assert len(found) == 12 and found["train_test_tf_idf"].notna().all()
     assert found["train_word_vocab_size"].max() < 10
+    # The size that was asked for stays where the sentences are not counted.
+    arguments = [*arguments[:3], "c.csv", *arguments[4:], "--features", "jsd"]
+    assert main([*arguments, "--quiet"]) == 0
+    assert sorted(set(pd.read_csv("c.csv")["dataset_size"])) == [1, 2]
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["texts/manifest.csv", "-o", "a.txt"], "--output expects a name that ends in"),
+        (["texts/manifest.csv", "-o", "a.txt"], "is expected to end in one of ['.csv'"),
         (["nowhere.csv", "-o", "a.csv"], "Could not open nowhere.csv"),
         (["texts/manifest.csv", "-o", "a.csv", "--features", "jds"], "mean 'jsd'?"),
         (
@@ -260,12 +271,18 @@ def test_a_yaml_manifest_and_options(manifest, layout, capsys):
         (["other.csv", "-o", "a.csv"], "is expected to have columns among"),
         (["other.yaml", "-o", "a.csv"], "is expected to hold a list of records"),
         (["lost.csv", "-o", "a.csv"], "No corpus at "),
+        (["number.yaml", "-o", "a.csv"], "Got 5 of type int"),
+        (["clash.csv", "-o", "a.csv"], "with the names of features: ['genetic']"),
+        (["code.csv", "-o", "a.csv", "--distances", "script"], "expects two columns"),
     ],
 )
 def test_a_bad_command_is_one_line(manifest, arguments, message, capsys):
     Path("other.csv").write_text("a,b\n1,2\n")
     Path("other.yaml").write_text("a: 1\n")
     Path("lost.csv").write_text("source_lang,target_lang,train\neng,deu,lost.txt\n")
+    Path("number.yaml").write_text("- {target_lang: deu, train: 5}\n")
+    Path("clash.csv").write_text("source_lang,target_lang,genetic\neng,deu,1\n")
+    Path("code.csv").write_text("target_lang\ndeu\n")
     assert main(["featurize", *arguments, "--quiet"]) == 1
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
@@ -323,6 +340,24 @@ def test_codes_alone_and_one_code_become_a_table(here, capsys):
     found = proxylm.records.read_records("b.csv")
     assert found["target_lang_web_share"].notna().all()
     assert found["dataset_size"].isna().all()
+    arguments = ["featurize", "codes.csv", "-o", "c.csv", "--quiet"]
+    assert main([*arguments, "--knowledge", "script", "--features", "ttr"]) == 0
+    found = pd.read_csv("c.csv")
+    assert list(found) == ["target_lang", "ttr_train", "target_lang_script"]
+    assert main([*arguments, "--unknown", "nan", "--features", "ttr"]) == 0
+    assert "target_lang_population" in pd.read_csv("c.csv")
+
+
+def test_codes_with_a_script_and_cut_parts_are_told_apart(tmp_path):
+    folder = tmp_path / "zho_Hans" / "train" / "news"
+    folder.mkdir(parents=True)
+    for name in ("zho_Hans", "eng", "es-419", "zho_Hans_1000", "eng_1000"):
+        (folder / f"train_{name}.txt").write_text("aa\n")
+    records = read_dataset_folder(tmp_path)
+    assert sorted(zip(records["source_lang"], records["target_lang"], strict=True)) == [
+        *[("eng", "zho_Hans"), ("es-419", "zho_Hans")],
+        *[("zho_Hans", "eng"), ("zho_Hans", "es-419")],
+    ]
 
 
 def test_a_data_set_without_the_side_of_its_language_is_none(tmp_path):

@@ -26,6 +26,7 @@ from proxylm.records import (
     read_records,
     validate,
     wide_to_long,
+    write_records,
 )
 
 SCHEMA = RecordSchema(
@@ -1063,3 +1064,19 @@ def test_published_tables_are_valid(name):
     target, metric, n_records = PUBLISHED[name]
     records = load_records(path, target=target, metric=metric)
     assert len(records.data) == n_records
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.parquet"])
+def test_a_table_is_read_as_it_was_written(tmp_path, name):
+    frame = pd.DataFrame(
+        {"source_lang": ["eng", "nan"], "score": [0.1 + 0.2, np.nan]}, index=[5, 7]
+    )
+    write_records(frame, tmp_path / "new" / name)
+    found = read_records(tmp_path / "new" / name)
+    pd.testing.assert_frame_equal(found, frame.reset_index(drop=True))
+
+
+def test_a_table_is_written_under_a_name_that_tells_its_format(tmp_path):
+    with pytest.raises(ValueError, match=r"end in one of .* Got '.*a\.txt'"):
+        write_records(pd.DataFrame(), tmp_path / "a.txt")
+    assert list(tmp_path.iterdir()) == []

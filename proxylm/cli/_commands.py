@@ -117,7 +117,8 @@ def featurize(args: argparse.Namespace) -> None:
     texts = _given(args, "tokenizer", "compatibility", "features", "field", "n_jobs")
     texts |= _given(args, "subword_tokenizer", "encoding_errors")
     languages = _given(args, "distances", "knowledge", "unknown")
-    languages |= {"coverage": args.coverage}
+    if args.coverage:
+        languages["coverage"] = True
     if languages.get("distances") == ["all"]:
         languages["distances"] = "all"
     task = Featurization(

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 import proxylm
-from proxylm._files import write_whole
 from proxylm.cli._files import read_yaml
+from proxylm.records import read_records, write_records
+from proxylm.records._tables import table_suffix
 
 TEXTS = ("train", "dev", "test")
 CODES = ("source_lang", "target_lang")
-SUFFIXES = (".csv", ".tsv", ".parquet")
 YAML_SUFFIXES = (".yaml", ".yml")
 
 
@@ -30,20 +30,6 @@ class Featurization:
     sizes: Sequence[int]
     cache: Path | None
     progress: bool
-
-
-def _suffix(path: Path) -> str:
-    """Return the suffix of a table's name, without that of compression."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
-
-
-def _check_output(path: Path) -> None:
-    """Refuse a name that no table can be written to, before time is spent."""
-    if _suffix(path) not in SUFFIXES:
-        raise ValueError(
-            f"--output expects a name that ends in one of {list(SUFFIXES)}. Got "
-            f"{str(path)!r}."
-        )
 
 
 def _read_yaml_records(path: Path) -> pd.DataFrame:
@@ -67,7 +53,7 @@ def _resolved(cell: Any, folder: Path) -> Any:
     """Return a path as seen from the manifest's folder, None for an empty cell."""
     if isinstance(cell, str):
         return str(folder / cell) if cell.strip() else None
-    return None if cell is None or pd.api.types.is_scalar(cell) else cell
+    return cell
 
 
 def read_manifest(path: Path, sizes: Sequence[int]) -> pd.DataFrame:
@@ -82,26 +68,26 @@ def read_manifest(path: Path, sizes: Sequence[int]) -> pd.DataFrame:
     if path.suffix.lower() in YAML_SUFFIXES:
         table = _read_yaml_records(path)
     else:
-        table = proxylm.records.read_records(path)
+        table = read_records(path)
     table = table.copy()
     for name in set(TEXTS) & set(table.columns):
         table[name] = [_resolved(cell, path.parent) for cell in table[name]]
     return table
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table, whole or not at all."""
-    with write_whole(path) as temporary:
-        if _suffix(path) == ".parquet":
-            table.to_parquet(temporary, index=False)
-        else:
-            separator = "\t" if _suffix(path) == ".tsv" else ","
-            table.to_csv(temporary, sep=separator, index=False)
+def _check_names(table: pd.DataFrame, given: list[str], made: set[str]) -> None:
+    """Refuse columns that have the names of features, before time is spent."""
+    clashes = [name for name in table if name in made and name not in given]
+    if clashes:
+        raise ValueError(
+            f"The manifest has columns with the names of features: {clashes}. Remove "
+            "or rename them, or choose others with --features and --distances."
+        )
 
 
 def featurize_manifest(task: Featurization) -> None:
     """Write the record table of a manifest."""
-    _check_output(task.output)
+    table_suffix(task.output)  # says at once if the name is none
     table = read_manifest(task.manifest, task.sizes)
     texts = [name for name in TEXTS if name in table]
     codes = [name for name in CODES if name in table]
@@ -112,31 +98,34 @@ def featurize_manifest(task: Featurization) -> None:
         )
     # What is done is kept until the table is there, so that a run can be resumed.
     cache = task.cache or task.output.with_name(f"{task.output.name}.partial")
-    options = {"cache_dir": os.fspath(cache), "progress": task.progress}
-    languages = dict(task.languages)
-    if len(codes) == 1:
-        languages |= {"distances": (), "knowledge": ("population", "web_share")}
-    transformer = proxylm.make_features(
-        texts,
-        codes,
-        dataset_featurizer=proxylm.DatasetFeaturizer(**{**options, **task.texts}),
-        language_featurizer=proxylm.LanguageFeaturizer(**languages),
+    options = {"texts__cache_dir": os.fspath(cache), "texts__progress": task.progress}
+    options |= {f"texts__{name}": value for name, value in task.texts.items()}
+    options |= {f"languages__{name}": value for name, value in task.languages.items()}
+    transformer = proxylm.make_features(texts, codes)
+    parts = {part for part, _, _ in transformer.transformers}
+    transformer.set_params(
+        **{name: v for name, v in options.items() if name.split("__")[0] in parts}
     )
-    given = table
-    if "dataset_size" in table and "train" in texts:
-        given = table.drop(columns="dataset_size")  # it is counted
+    made = {
+        name
+        for part, featurizer, columns in transformer.transformers
+        if part != "codes"
+        for name in featurizer.fit(table[columns]).get_feature_names_out()
+    }
+    if "dataset_size" in made:  # it is counted
+        table = table.drop(columns="dataset_size", errors="ignore")
+    _check_names(table, texts + codes, made)
     try:
-        records = transformer.fit_transform(given)
+        records = transformer.fit_transform(table)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"Interrupted. What was counted is kept in {cache}. Run the same command "
             "again to go on."
         ) from None
     # Codes and names first, as in a table that a person reads.
-    labels = [name for name in table if name in records and name not in texts]
-    rest = [name for name in records if name not in labels]
-    records = records[labels + rest]
-    _write(records, task.output)
+    labels = [name for name in table if name not in texts]
+    records = records[labels + [name for name in records if name not in labels]]
+    write_records(records, task.output)
     if task.cache is None:
         shutil.rmtree(cache, ignore_errors=True)
     print(

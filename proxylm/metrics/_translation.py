@@ -11,6 +11,7 @@ from proxylm._files import file_sha256
 from proxylm._nearest import nearest
 from proxylm._optional import import_optional
 from proxylm._remote import RemoteFile, fetch_file
+from proxylm._sentencepiece import load_sentencepiece
 
 from ._score import Score, bootstrap_error, check_segments
 
@@ -36,7 +37,6 @@ def _pieces(segments: Sequence[str], model: Any) -> list[str]:
 
 def _spm_model(path: str | os.PathLike | None, data_home: str | os.PathLike | None):
     """Return a SentencePiece model, and the name of it that signatures have."""
-    sentencepiece = import_optional("sentencepiece", extra="metrics")
     if path is None:
         path, name = fetch_file(FLORES_200, data_home), "flores200"
     elif not Path(path).is_file():
@@ -49,13 +49,7 @@ def _spm_model(path: str | os.PathLike | None, data_home: str | os.PathLike | No
         name = f"spm-{digest[:8]}"
         if digest == FLORES_200.sha256:
             name = "flores200"
-    try:
-        model = sentencepiece.SentencePieceProcessor(model_file=os.fspath(path))
-    except RuntimeError as error:
-        raise ValueError(
-            f"{os.fspath(path)} is no SentencePiece model ({error})."
-        ) from error
-    return model, name
+    return load_sentencepiece(path, extra="metrics"), name
 
 
 def score_translations(

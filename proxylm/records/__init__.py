@@ -4,7 +4,12 @@ from proxylm.records._bunch import load_records, make_records
 from proxylm.records._concat import concat
 from proxylm.records._problems import Problem, RecordError
 from proxylm.records._schema import SCORE_RANGES, RecordSchema
-from proxylm.records._tables import long_to_wide, read_records, wide_to_long
+from proxylm.records._tables import (
+    long_to_wide,
+    read_records,
+    wide_to_long,
+    write_records,
+)
 from proxylm.records._validation import check_records, validate
 
 __all__ = [
@@ -20,4 +25,5 @@ __all__ = [
     "read_records",
     "validate",
     "wide_to_long",
+    "write_records",
 ]

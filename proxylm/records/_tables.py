@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.fixes import parse_version
 
+from proxylm._files import write_whole
 from proxylm._nearest import nearest
 from proxylm.records._schema import RecordSchema
 
@@ -35,6 +36,17 @@ _MISSING = [
     "null",
     "None",
 ]
+
+
+def table_suffix(path: Path) -> str:
+    """Return what the name of a table ends in, without the mark of compression."""
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    if suffix not in _SUFFIXES:
+        raise ValueError(
+            f"The name of a record table is expected to end in one of {_SUFFIXES}. "
+            f"Got {str(path)!r}. Convert it or rename it."
+        )
+    return suffix
 
 
 def _read_text(path: Path, separator: str, labels: Iterable[str]) -> pd.DataFrame:
@@ -97,15 +109,11 @@ def read_records(
     See Also
     --------
     load_records : Read a table, validate it and take it apart.
+    write_records : Write such a file.
     """
     path = Path(path)
     schema = RecordSchema() if schema is None else schema
-    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
-    if suffix not in _SUFFIXES:
-        raise ValueError(
-            f"The name of a record table is expected to end in one of {_SUFFIXES}. "
-            f"Got {str(path)!r}. Convert it or rename it."
-        )
+    suffix = table_suffix(path)
     labels = (schema.train_dataset, schema.test_dataset, schema.dataset)
     labels = [*schema.languages, *filter(None, labels)]
     try:
@@ -130,6 +138,37 @@ def read_records(
             f"Could not read {path} as a {suffix[1:]} table: {cause}. "
             "Mend the file, or write it anew."
         ) from error
+
+
+def write_records(frame: pd.DataFrame, path: str | os.PathLike) -> None:
+    """Write a record table to a CSV, TSV or parquet file, whole or not at all.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_records, n_columns)
+        The table; its index is not written.
+    path : str or path-like
+        File with the suffix `.csv`, `.tsv` or `.parquet`, perhaps compressed
+        (`.csv.gz`).
+
+    Raises
+    ------
+    ValueError
+        If the name has another suffix.
+    OSError
+        If the file can't be written.
+
+    See Also
+    --------
+    read_records : Read what was written.
+    """
+    path = Path(path)
+    suffix = table_suffix(path)
+    with write_whole(path) as temporary:
+        if suffix == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        else:
+            frame.to_csv(temporary, sep=_SEPARATORS[suffix], index=False)
 
 
 def _rows(frame: pd.DataFrame, mask: pd.Series) -> str:

@@ -80,14 +80,14 @@ class _Chunks:
 
 def _prefix(cell: Any, n_sentences: int, counting: Counting):
     """Return the counts of the first sentences of a corpus, and the first one."""
-    counter = HashCounter(2)
+    counter = HashCounter()
     left, first = n_sentences, None
     for batch in read_batches(cell, counting.reading):
         first = batch.sentences[0] if first is None else first
         sentences = batch.sentences[:left]
         tokens = counting.tokenizer(Batch(sentences, "\n".join(sentences)))
         counts = np.bincount(tokens.codes, minlength=len(tokens.keys))
-        counter.add(tokens.keys, counts, counts)
+        counter.add(tokens.keys, counts)
         left -= len(sentences)
         if left <= 0:
             break

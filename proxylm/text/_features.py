@@ -1,6 +1,6 @@
 """From cells of a table to numbers: which features, and of which corpora."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -179,14 +179,3 @@ def _chunk_distances(table, features, statistics, places, counting, n_jobs):
         for shorter, distance in zip(others, values, strict=True)
     }
     return [distances[pair] for pair in pairs]
-
-
-def encode_function(encoder: Any) -> Callable:
-    """Return the function from sentences to vectors of an encoder."""
-    encode = getattr(encoder, "encode", encoder)
-    if not callable(encode):
-        raise TypeError(
-            "encoder expects a function from a list of sentences to an array, or an "
-            f"object with a method encode. Got {encoder!r:.80}."
-        )
-    return encode

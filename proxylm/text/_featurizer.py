@@ -1,7 +1,7 @@
 """DatasetFeaturizer, from texts to statistics of them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -19,7 +19,6 @@ from ._features import (
     SPLITS,
     Table,
     choose_features,
-    encode_function,
     list_features,
     measure_rows,
 )
@@ -35,7 +34,7 @@ BY_NUMBER = {1: ("train",), 2: ("train", "test"), 3: SPLITS}
 class DatasetFeaturizer(TransformerMixin, BaseEstimator):
     """Turn training, development and test texts into the features of a record.
 
-    Each text is read once, however many rows have it, in bounded memory.
+    Each text is counted once, however many rows have it, in bounded memory.
 
     Parameters
     ----------
@@ -259,11 +258,9 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
 
     def _find_splits(self, table):
         """Return what each column is."""
-        splits = tuple(self.splits)
-        if self.splits == "auto":
-            splits = tuple(table.columns)
-            if not set(splits) <= set(SPLITS):
-                splits = BY_NUMBER[table.shape[1]]
+        splits = tuple(table.columns if self.splits == "auto" else self.splits)
+        if self.splits == "auto" and not set(splits) <= set(SPLITS):
+            splits = BY_NUMBER[table.shape[1]]
         if len(splits) != table.shape[1] or not set(splits) <= set(SPLITS):
             raise ValueError(
                 f"splits expects {table.shape[1]} names among {list(SPLITS)}, one for "
@@ -314,5 +311,16 @@ class DatasetFeaturizer(TransformerMixin, BaseEstimator):
             make_tokenizer(self.tokenizer, self.compatibility),
             frozenset(needs),
             subwords,
-            encode_function(self.encoder) if "embedding" in needs else None,
+            _encode_function(self.encoder) if "embedding" in needs else None,
         )
+
+
+def _encode_function(encoder: Any) -> Callable:
+    """Return the function from sentences to vectors of an encoder."""
+    encode = getattr(encoder, "encode", encoder)
+    if not callable(encode):
+        raise TypeError(
+            "encoder expects a function from a list of sentences to an array, or an "
+            f"object with a method encode. Got {encoder!r:.80}."
+        )
+    return encode

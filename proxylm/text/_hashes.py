@@ -51,7 +51,8 @@ class HashCounts:
 
 
 def _bound(level):
-    return np.uint64(1 << (HASH_BITS - level)) if level else np.uint64(2**64 - 1)
+    """Return what hashes of a level above 0 are smaller than."""
+    return np.uint64(1 << (HASH_BITS - level))
 
 
 def at_same_level(first: HashCounts, second: HashCounts):

@@ -15,7 +15,10 @@ from ._corpus import read_lines
 SHORTEST, LONGEST = 2, 1023  # characters, words
 # Training sets that are developed on another data set.
 DEVELOPED_ON_FLORES = re.compile(r"cc_aligned$|MT560")
-TEXT_FILE = re.compile(r"(?P<split>train|dev|test)_(?P<language>[^_]+)\.txt(\.gz)?")
+# A number after the language is the size of a part that the original has cut.
+TEXT_FILE = re.compile(
+    r"(?P<split>train|dev|test)_(?P<language>[A-Za-z]+(_[A-Za-z]+|-\w+)*)\.txt(\.gz)?"
+)
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,16 @@ class ParallelTexts:
                 continue
             try:
                 translation = json.loads(line)["translation"]
-                yield tuple(translation[language] for language in self.languages)
-            except (ValueError, KeyError, TypeError) as error:
+                pair = tuple(translation[language] for language in self.languages)
+            except (ValueError, KeyError, TypeError):
+                pair = (None,)
+            if not all(isinstance(text, str) for text in pair):
                 first, second = self.languages
                 raise ValueError(
                     f'{path}, line {number}: expected {{"translation": {{"{first}": '
                     f'"...", "{second}": "..."}}}}. Got {line.strip()[:60]!r}.'
-                ) from error
+                )
+            yield pair
 
     def _text_pairs(self):
         sides = [read_lines(Path(path)) for path in self.paths]

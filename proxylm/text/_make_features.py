@@ -30,14 +30,14 @@ def make_features(
         None takes the defaults. With other columns than "train", "dev" and "test" it
         goes by their number.
     language_featurizer : LanguageFeaturizer, default=None
-        None takes all distances where there are two columns of codes, else what is
-        known of a language.
+        None takes all distances where there are two columns of codes, else the
+        population and the share of the web of the language.
 
     Returns
     -------
     transformer : ColumnTransformer
         Gives a DataFrame: features of the texts, distances of the languages, and all
-        other columns as they are.
+        other columns as they are; none of them may have the name of a feature.
 
     See Also
     --------
@@ -63,9 +63,9 @@ def make_features(
     if dataset_featurizer is None:
         dataset_featurizer = DatasetFeaturizer()
     if language_featurizer is None:
-        alone = {"distances": (), "knowledge": ("population", "web_share")}
-        options = alone if len(languages) == 1 else {}
-        language_featurizer = LanguageFeaturizer(**options)
+        # A single code has no distance.
+        knowledge = ("population", "web_share") if len(languages) == 1 else ()
+        language_featurizer = LanguageFeaturizer(knowledge=knowledge)
     parts = []
     if texts:
         parts.append(("texts", dataset_featurizer, texts))

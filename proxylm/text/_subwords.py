@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ._tokens import Tokens, load_tokenizer
 
-# What marks the beginning of a word in a piece, and where a word goes on.
+# What marks the beginning of a word in a piece.
 MARKS = "▁Ġ "
 BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 # The space of tokenizers whose pieces are bytes, each written as a printable character.
@@ -17,6 +18,7 @@ PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 COUNTS = ("words", "continued", "pieces", "unknown", "bytes")
 
 
+@cache
 def _byte_alphabet() -> dict[str, int]:
     """Return the byte that each character of a byte-level piece stands for.
 
@@ -27,15 +29,13 @@ def _byte_alphabet() -> dict[str, int]:
     return {chr(byte): byte for byte in PRINTABLE} | shifted
 
 
-BYTE_OF = _byte_alphabet()
-
-
 def is_part_of_character(piece: str) -> bool:
     """Tell whether a byte-level piece is no whole characters."""
-    if not all(character in BYTE_OF for character in piece):
+    byte_of = _byte_alphabet()
+    if not all(character in byte_of for character in piece):
         return False  # a token that was added to the vocabulary as a text
     try:
-        bytes(BYTE_OF[character] for character in piece).decode()
+        bytes(byte_of[character] for character in piece).decode()
     except UnicodeDecodeError:
         return True
     return False
@@ -83,18 +83,18 @@ class SubwordTokenizer:
 
     def __init__(self, tokenizer: Any):
         model = load_tokenizer(tokenizer)
-        self.unknown = None
+        self._unknown = None
         self._is_byte_level = False
         if hasattr(model, "id_to_piece"):
             self._pieces = _sentencepiece(model)
-            self.unknown = model.id_to_piece(model.unk_id())
+            self._unknown = model.id_to_piece(model.unk_id())
         elif hasattr(model, "tokenize"):
             self._pieces = _hugging_face(model)
-            self.unknown = getattr(model, "unk_token", None)
+            self._unknown = getattr(model, "unk_token", None)
             self._is_byte_level = BYTE_LEVEL_SPACE in model.get_vocab()
         elif hasattr(model, "encode_batch"):
             self._pieces = _tokenizers(model)
-            self.unknown = getattr(model.model, "unk_token", None)
+            self._unknown = getattr(model.model, "unk_token", None)
             self._is_byte_level = model.token_to_id(BYTE_LEVEL_SPACE) is not None
         else:
             raise TypeError(
@@ -130,7 +130,7 @@ class SubwordTokenizer:
                 1,
                 len(pieces) > 1,
                 len(pieces),
-                sum(piece == self.unknown for piece in pieces),
+                sum(piece == self._unknown for piece in pieces),
                 sum(map(self._is_byte, pieces)),
             )
         return occurrences @ rows

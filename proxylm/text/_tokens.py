@@ -12,6 +12,7 @@ import pandas as pd
 
 from proxylm._nearest import nearest
 from proxylm._optional import import_optional
+from proxylm._sentencepiece import load_sentencepiece
 
 from ._corpus import Batch
 from ._hashes import hash_texts
@@ -202,16 +203,13 @@ def load_tokenizer(tokenizer: Any) -> Any:
             "sentence to its tokens, a tokenizer, or the path of a SentencePiece model "
             f"or a tokenizer.json. There is no file {path!r}." + nearest(path, NAMED)
         )
-    if path.lower().endswith(".json"):
-        library, kind = import_optional("tokenizers", extra="lm"), "tokenizer.json"
-        load = library.Tokenizer.from_file
-    else:
-        library = import_optional("sentencepiece", extra="text")
-        load, kind = library.SentencePieceProcessor, "SentencePiece model"
+    if not path.lower().endswith(".json"):
+        return load_sentencepiece(path, extra="text")
+    tokenizers = import_optional("tokenizers", extra="lm")
     try:
-        return load(path)
+        return tokenizers.Tokenizer.from_file(path)
     except Exception as error:  # tokenizers raises nothing that is more precise
-        raise ValueError(f"{path} is no {kind} ({error}).") from error
+        raise ValueError(f"{path} is no tokenizer.json ({error}).") from error
 
 
 def make_tokenizer(tokenizer: Any, compatibility: str | None) -> Any:
