@@ -585,3 +585,10 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
     for parameters in ({"vectors": ["syntactic"]}, {"knowledge": ["family"]}):
         with pytest.raises(ImportError, match=r'pip install "proxylm\[uriel\]"'):
             LanguageFeaturizer((), **parameters).fit([["eng"]])
+
+
+def test_half_of_the_weight_is_enough_for_a_feature():
+    donors = np.array([[1.0, 0.0], [0.0, 0.0]])
+    values = np.array([[np.nan, np.nan]])
+    filled = vote_of_neighbors(values, donors, np.array([[0.3, 0.3]]), 2)
+    assert filled.tolist() == [[1.0, 0.0]]

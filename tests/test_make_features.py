@@ -287,6 +287,7 @@ def test_a_bad_command_is_one_line(manifest, arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not Path("a.csv").exists()
+    assert list(Path().glob("*.partial")) == []  # no time was spent
 
 
 def test_an_interrupted_command_says_how_to_go_on(manifest):
@@ -335,6 +336,9 @@ def test_codes_alone_and_one_code_become_a_table(here, capsys):
     found = proxylm.records.read_records("a.csv")
     assert found.loc[0, "target_lang"] == "nan"  # Min Nan is a language
     assert found["genetic"].notna().all() and len(found.columns) == 9
+    Path("empty.yaml").write_text("- {target_lang: swh, train: ' '}\n")
+    assert main(["featurize", "empty.yaml", "-o", "d.csv", "--features", "ttr"]) == 0
+    assert pd.read_csv("d.csv")["ttr_train"].isna().all()
     Path("codes.csv").write_text("target_lang,train\nswh,\n")
     assert main(["featurize", "codes.csv", "-o", "b.csv", "--quiet"]) == 0
     found = proxylm.records.read_records("b.csv")
