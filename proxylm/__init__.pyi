@@ -1,6 +1,7 @@
 from . import datasets as datasets
 from . import inspection as inspection
 from . import languages as languages
+from . import lm as lm
 from . import metrics as metrics
 from . import model_selection as model_selection
 from . import records as records
@@ -19,6 +20,7 @@ from .inspection import LanguagePairDisplay as LanguagePairDisplay
 from .inspection import LearningCurveDisplay as LearningCurveDisplay
 from .inspection import PredictionDisplay as PredictionDisplay
 from .languages import LanguageFeaturizer as LanguageFeaturizer
+from .lm import ProxyScorer as ProxyScorer
 from .model_selection import CrossDatasetSplit as CrossDatasetSplit
 from .model_selection import Evaluation as Evaluation
 from .model_selection import LanguageKFold as LanguageKFold

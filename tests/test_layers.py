@@ -14,7 +14,7 @@ PACKAGE = Path(proxylm.__file__).parent
 # A room imports from the floors before its own and from itself.
 FLOORS = [
     {"_files", "_mixed_output", "_nearest", "_optional", "_version"},
-    {"_remote", "_sentencepiece"},
+    {"_remote", "_sentencepiece", "_words"},
     {"languages"},
     {"records", "metrics", "splitters"},
     {"regression", "lm", "text", "datasets"},

@@ -13,6 +13,7 @@ import pandas as pd
 from proxylm._nearest import nearest
 from proxylm._optional import import_optional
 from proxylm._sentencepiece import load_sentencepiece
+from proxylm._words import find_segments, has_letter_or_digit
 
 from ._corpus import Batch
 from ._hashes import hash_texts
@@ -47,10 +48,6 @@ def _folded_keys(surfaces: Sequence[str]) -> np.ndarray:
     return hash_texts([unicodedata.normalize("NFC", text) for text in visible])
 
 
-def _has_letter_or_digit(text: str) -> bool:
-    return text.isalnum() or any(map(str.isalnum, text))
-
-
 def _kept(surfaces, keys_of, codes, sentences, is_kept):
     """Return the tokens whose surface is kept."""
     inside = is_kept[codes]
@@ -70,12 +67,11 @@ class WordTokenizer:
 
     def __call__(self, batch: Batch) -> Tokens:
         """Tokenize a batch."""
-        breakers = import_optional("icu4py.breakers", extra="text")
-        segments = list(breakers.WordBreaker(batch.text, "en"))
-        codes, surfaces = pd.factorize(np.array(segments, dtype=object))
+        segments = np.array(find_segments(batch.text), dtype=object)
+        codes, surfaces = pd.factorize(segments)
         # A line break is always a segment of its own.
         sentences = np.cumsum(np.asarray(surfaces == "\n")[codes])
-        is_word = np.array([_has_letter_or_digit(text) for text in surfaces], bool)
+        is_word = np.array([has_letter_or_digit(text) for text in surfaces], bool)
         return _kept(surfaces, _folded_keys, codes, sentences, is_word)
 
     def signature(self) -> str:
