@@ -1,6 +1,5 @@
 """The cells of X: a text, a pair of texts, or a corpus of either."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,15 +60,3 @@ def parse_cell(
         f"{where} expects a text, a tuple (source, text) or a list of them. Got "
         f"{cell!r:.60} of type {type(cell).__name__}."
     )
-
-
-def number_items(
-    corpora: Sequence[Sequence[Item] | None],
-) -> tuple[list[Item], list[list[int]]]:
-    """Return the texts, each once, and the numbers of those of each row."""
-    numbers: dict[Item, int] = {}
-    rows = [
-        [numbers.setdefault(item, len(numbers)) for item in corpus or ()]
-        for corpus in corpora
-    ]
-    return list(numbers), rows

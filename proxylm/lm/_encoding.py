@@ -74,7 +74,7 @@ def clean(text: str) -> str:
     return text
 
 
-def _added_by_tokenizer(tokenizer: Any) -> tuple[list[int], list[int]]:
+def added_by_tokenizer(tokenizer: Any) -> tuple[list[int], list[int]]:
     """Return the special tokens that a tokenizer puts before and after a text."""
     plain = list(tokenizer(PROBE, add_special_tokens=False)["input_ids"])
     whole = list(tokenizer(PROBE, add_special_tokens=True)["input_ids"])
@@ -84,7 +84,7 @@ def _added_by_tokenizer(tokenizer: Any) -> tuple[list[int], list[int]]:
     return [], []
 
 
-def _find_prefix(tokenizer: Any, bos: Any) -> list[int]:
+def find_prefix(tokenizer: Any, bos: Any) -> list[int]:
     """Return what stands before each text, as `bos` says."""
     if isinstance(bos, str) and bos != "auto":
         vocabulary = tokenizer.get_vocab()
@@ -96,7 +96,7 @@ def _find_prefix(tokenizer: Any, bos: Any) -> list[int]:
         return [vocabulary[bos]]
     if bos is False:
         return []
-    added, _ = _added_by_tokenizer(tokenizer)
+    added, _ = added_by_tokenizer(tokenizer)
     if added:
         return added
     if tokenizer.bos_token_id is not None:
@@ -109,9 +109,11 @@ def _find_prefix(tokenizer: Any, bos: Any) -> list[int]:
     return []
 
 
-def _model_window(model: LanguageModel) -> int:
+def model_window(model: LanguageModel) -> int:
     """Return how many tokens a model may read at once."""
     config = model.config.get_text_config()
+    if model.kind == "seq2seq" and hasattr(config, "relative_attention_num_buckets"):
+        return LARGEST_WINDOW  # positions without a limit, whatever the tokenizer says
     found = [getattr(config, name, None) for name in LIMITS]
     found.append(getattr(model.tokenizer, "model_max_length", None))
     limits = [n for n in found if isinstance(n, int) and 0 < n < UNLIMITED]
@@ -140,10 +142,10 @@ def make_policy(
     """
     tokenizer = model.tokenizer
     if model.kind == "causal":
-        prefix, suffix = _find_prefix(tokenizer, bos), []
+        prefix, suffix = find_prefix(tokenizer, bos), []
     else:
-        prefix, suffix = _added_by_tokenizer(tokenizer)
-    limit = _model_window(model)
+        prefix, suffix = added_by_tokenizer(tokenizer)
+    limit = model_window(model)
     window = limit if window is None else window
     around = len(prefix) + len(suffix)
     if window > limit or window < around + 2:
@@ -162,13 +164,19 @@ def make_policy(
     return EncodingPolicy(tuple(prefix), tuple(suffix), text, window, stride)
 
 
-def encode_texts(texts: Sequence[str], tokenizer: Any) -> list[EncodedText]:
-    """Return the tokens of texts; what looks like a special token is plain text."""
+def encode_texts(
+    texts: Sequence[str], tokenizer: Any, as_target: bool = False
+) -> list[EncodedText]:
+    """Return the tokens of texts; what looks like a special token is plain text.
+
+    `as_target` matters to tokenizers that have other pieces for translations.
+    """
     if not texts:
         return []
     is_fast = getattr(tokenizer, "is_fast", False)
+    as_target = as_target and hasattr(tokenizer, "spm_target")
     encoded = tokenizer(
-        list(texts),
+        **{"text_target" if as_target else "text": list(texts)},
         add_special_tokens=False,
         return_attention_mask=False,
         return_token_type_ids=False,
@@ -248,3 +256,21 @@ def masked_chunks(text: int, ids: np.ndarray, policy: EncodingPolicy) -> list[Ch
                 )
             )
     return chunks
+
+
+def encode_alone(
+    numbers: Sequence[int],
+    items: Sequence[Item],
+    model: LanguageModel,
+    policy: EncodingPolicy,
+) -> list[tuple[EncodedText, list[Chunk]]]:
+    """Return the tokens of texts without a context, and the chunks that score them."""
+    skips = model.kind == "causal" and not policy.scores_first
+    cut = masked_chunks if model.kind == "masked" else causal_chunks
+    found = []
+    encoded = encode_texts([item.text for item in items], model.tokenizer)
+    for number, tokens in zip(numbers, encoded, strict=True):
+        if not skips:
+            tokens = tokens._replace(n_first_characters=0)
+        found.append((tokens, cut(number, tokens.ids, policy)))
+    return found

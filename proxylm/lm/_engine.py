@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._encoding import Chunk
-from ._loading import LanguageModel, as_array, import_torch
+from ._loading import LanguageModel
 from ._output_layer import (
-    FULL_LOGITS,
-    FullOutput,
+    BLOCKS,
+    ModuleOutput,
     TokenTensors,
     find_output,
     score_tokens,
 )
+from ._seq2seq import decode_logits, decode_states, find_pair_output, pad_sources
+from ._torch import as_array, import_torch
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +44,27 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def cut_batches(lengths: Sequence[int], budget: int) -> Iterator[tuple[int, int]]:
+def cut_batches(
+    lengths: Sequence[int], budget: int, others: Sequence[int] | None = None
+) -> Iterator[tuple[int, int]]:
     """Yield begin and end of batches of at most `budget` tokens with their padding.
 
     Parameters
     ----------
     lengths : sequence of int
-        In falling order, so that the first of a batch is its longest.
+        Tokens of each chunk, best in falling order.
     budget : int
         A longer chunk is a batch of its own.
+    others : sequence of int or None
+        Tokens of each that are padded apart from those: what an encoder reads.
     """
-    begin = 0
-    for end, _ in enumerate(lengths):
-        if (end - begin + 1) * lengths[begin] > budget and end > begin:
+    begin = longest = other = 0
+    others = others or [0] * len(lengths)
+    for end, sizes in enumerate(zip(lengths, others, strict=True)):
+        longest, other = max(longest, sizes[0]), max(other, sizes[1])
+        if (end - begin + 1) * (longest + other) > budget and end > begin:
             yield begin, end
-            begin = end
+            begin, (longest, other) = end, sizes
     if len(lengths):
         yield begin, len(lengths)
 
@@ -78,11 +86,12 @@ class AdaptiveBatches:
 
     def __call__(self, chunks: Iterable[Chunk]) -> Iterator[Any]:
         """Yield the results of batches, the longest chunks first."""
-        rest = sorted(chunks, key=_length, reverse=True)
+        rest = sorted(chunks, key=_order, reverse=True)
         while rest:
-            lengths = [_length(chunk) for chunk in rest]
+            lengths = [len(chunk.ids) for chunk in rest]
+            others = [_source_length(chunk) for chunk in rest]
             done = 0
-            for begin, end in cut_batches(lengths, self.budget):
+            for begin, end in cut_batches(lengths, self.budget, others):
                 result = self._attempt(rest[begin:end])
                 if result is None:
                     break
@@ -104,15 +113,28 @@ class AdaptiveBatches:
                 ) from error
         # Outside of the handler, whose traceback holds the tensors.
         import_torch().cuda.empty_cache()
-        self.budget = max(len(batch) * _length(batch[0]) // 2, 1)
+        longest = max(len(chunk.ids) for chunk in batch)
+        longest += max(map(_source_length, batch))
+        self.budget = max(len(batch) * longest // 2, 1)
         logger.warning(
             "Memory ran out: batches are cut to %d tokens from here on.", self.budget
         )
         return None
 
 
+def _source_length(chunk: Chunk) -> int:
+    return 0 if chunk.encoder_ids is None else len(chunk.encoder_ids)
+
+
 def _length(chunk: Chunk) -> int:
-    return len(chunk.ids)
+    return len(chunk.ids) + _source_length(chunk)
+
+
+def _order(chunk: Chunk) -> tuple[int, int, bytes]:
+    """Return what batches are sorted by: chunks of one source stand together."""
+    if chunk.encoder_ids is None:
+        return len(chunk.ids), 0, b""
+    return _length(chunk), len(chunk.encoder_ids), chunk.encoder_ids.tobytes()
 
 
 class LikelihoodEngine:
@@ -132,12 +154,15 @@ class LikelihoodEngine:
         self._model = model
         self._level = level
         self._device_kind = self._torch.device(model.device).type
-        self._output = find_output(model.module, model.kind)
+        if model.kind == "seq2seq":
+            self._output = find_pair_output(model.module)
+        else:
+            self._output = find_output(model.module, model.kind)
         if max_tokens == "auto":
             max_tokens = TOKEN_BUDGET.get(self._device_kind, TOKEN_BUDGET["cpu"])
         if self._output is None:
             n_vocabulary = model.config.get_text_config().vocab_size
-            most = FULL_LOGITS.get(self._device_kind, FULL_LOGITS["cpu"])
+            most = BLOCKS["cpu" if self._device_kind == "cpu" else "cuda"].logits
             max_tokens = min(max_tokens, max(most // n_vocabulary, 1))
         self._batches = AdaptiveBatches(max_tokens, self._launch)
 
@@ -161,15 +186,20 @@ class LikelihoodEngine:
 
     def _score(self, batch: list[Chunk]) -> TokenTensors:
         ids, mask, rows, columns, targets = self._tensors(batch)
+        if self._model.kind == "seq2seq":
+            sources = pad_sources([chunk.encoder_ids for chunk in batch])
+            run = decode_logits if self._output is None else decode_states
+            hidden = run(self._model.module, *map(self._to_device, sources), ids)
+            output = self._output or ModuleOutput()
+            return score_tokens(output, hidden[rows, columns], targets, self._level)
         arguments = {"input_ids": ids}
         if self._model.kind == "masked":
             arguments["attention_mask"] = mask
-        if self._model.kind != "masked":
+        else:  # padding stands at the end, where no causal model sees it
             arguments["use_cache"] = False
         if self._output is None:
-            # Padding stands at the end, where no causal model sees it.
             hidden = self._model.module(**arguments).logits[rows, columns]
-            return score_tokens(FullOutput(), hidden, targets, self._level)
+            return score_tokens(ModuleOutput(), hidden, targets, self._level)
         states = self._model.module.base_model(**arguments).last_hidden_state
         return score_tokens(self._output, states[rows, columns], targets, self._level)
 

@@ -2,26 +2,22 @@
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from ._encoding import (
-    EncodedText,
-    EncodingPolicy,
-    Item,
-    causal_chunks,
-    encode_texts,
-    masked_chunks,
-)
+from ._encoding import Chunk, EncodedText, Item
 from ._engine import LikelihoodEngine
 from ._loading import LanguageModel
 
 # So many characters are tokenized at a time, while the model works on those before.
 SHARD_CHARACTERS = 8_000_000
 HEADER = struct.Struct("<IBIII")
+Encode = Callable[
+    [Sequence[int], Sequence[Item]], list[tuple[EncodedText, list[Chunk]]]
+]
 
 
 @dataclass
@@ -73,12 +69,11 @@ class TokenScores:
 class _Assembly:
     """The scores of a text while not all of its chunks are done."""
 
-    def __init__(self, encoded: EncodedText, n_scored: int, level: str, skipped: bool):
+    def __init__(self, encoded: EncodedText, n_scored: int, level: str):
         n_columns = 3 if level == "full" else 1
         self.values = np.zeros((n_columns, n_scored), dtype=np.float32)
         self.missing = n_scored
         self._encoded = encoded
-        self._skipped = skipped
 
     def add(self, scores) -> bool:
         """Take the scores of a chunk; tell whether it was the last."""
@@ -99,7 +94,7 @@ class _Assembly:
             *absent,
             len(encoded.ids),
             encoded.n_unknown,
-            encoded.n_first_characters if self._skipped else 0,
+            encoded.n_first_characters,
         )
 
 
@@ -107,7 +102,7 @@ def _shards(items: Sequence[Item], n_characters: int) -> Iterator[range]:
     """Yield ranges of items of about so many characters."""
     begin = size = 0
     for number, item in enumerate(items):
-        size += len(item.text)
+        size += len(item.text) + len(item.source or "")
         if size >= n_characters:
             yield range(begin, number + 1)
             begin, size = number + 1, 0
@@ -118,7 +113,7 @@ def _shards(items: Sequence[Item], n_characters: int) -> Iterator[range]:
 def score_likelihoods(
     items: Sequence[Item],
     model: LanguageModel,
-    policy: EncodingPolicy,
+    encode: Encode,
     level: str,
     max_tokens: int | str,
 ) -> Iterator[list[tuple[int, TokenScores]]]:
@@ -129,7 +124,8 @@ def score_likelihoods(
     items : sequence of Item
         Each once.
     model : LanguageModel
-    policy : EncodingPolicy
+    encode : callable
+        From numbers of items and items to their tokens and the chunks that score them.
     level : {"logprob", "full"}
     max_tokens : int or "auto"
 
@@ -138,27 +134,24 @@ def score_likelihoods(
     list of (int, TokenScores)
         Numbers and scores of the texts that a batch completed.
     """
-    cut = masked_chunks if model.kind == "masked" else causal_chunks
-    skips = model.kind == "causal" and not policy.scores_first
     shards = list(_shards(items, SHARD_CHARACTERS))
     if not shards:
         return
 
-    def encode(shard):
-        return encode_texts([items[i].text for i in shard], model.tokenizer)
+    def encode_shard(shard):
+        return encode(shard, [items[number] for number in shard])
 
     engine = None
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(encode, shards[0])
+        future = pool.submit(encode_shard, shards[0])
         for number, shard in enumerate(shards):
             encoded = future.result()
             if number + 1 < len(shards):
-                future = pool.submit(encode, shards[number + 1])
+                future = pool.submit(encode_shard, shards[number + 1])
             waiting, chunks, empty = {}, [], []
-            for text, tokens in zip(shard, encoded, strict=True):
-                pieces = cut(text, tokens.ids, policy)
+            for text, (tokens, pieces) in zip(shard, encoded, strict=True):
                 n_scored = sum(len(piece.targets) for piece in pieces)
-                assembly = _Assembly(tokens, n_scored, level, skips)
+                assembly = _Assembly(tokens, n_scored, level)
                 if pieces:
                     waiting[text] = assembly
                     chunks += pieces

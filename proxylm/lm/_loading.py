@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import numpy as np
-
 from proxylm._files import file_sha256
 from proxylm._optional import import_optional
+
+from ._language_tokens import SMALL_100, LanguageTokens, find_language_tokens
+from ._packing import pack_linear_layers
+from ._torch import import_torch, import_transformers
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +26,6 @@ SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 # With several models in memory, those that something still uses are shared.
 _modules: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
-
-
-def import_torch() -> Any:
-    """Return torch, or say how to install it."""
-    return import_optional("torch", extra="lm")
-
-
-def import_transformers() -> Any:
-    """Return transformers, or say how to install it."""
-    return import_optional("transformers", extra="lm")
 
 
 class Location(NamedTuple):
@@ -174,11 +166,13 @@ def _file_digest(path: Path) -> str:
     return _digests[key]
 
 
-def _kind_of(config: Any) -> str:
+def _kind_of(config: Any, module: Any) -> str:
     """Return `"causal"`, `"masked"` or `"seq2seq"`."""
     if getattr(config, "is_encoder_decoder", False):
         return "seq2seq"
     architectures = getattr(config, "architectures", None) or []
+    if module is not None:
+        architectures = [type(module).__name__]
     if any("MaskedLM" in name for name in architectures):
         return "masked"
     return "causal"
@@ -255,7 +249,8 @@ class LanguageModel:
     @cached_property
     def kind(self) -> str:
         """`"causal"`, `"masked"` or `"seq2seq"`."""
-        return _kind_of(self.config)
+        module = None if self._objects is None else self._objects[0]
+        return _kind_of(self.config, module)
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -266,9 +261,33 @@ class LanguageModel:
         if given is None and self._objects is not None:
             return self._objects[1]
         auto = import_transformers().AutoTokenizer
-        if given is None:
-            return self._load(auto)
-        return self._load(auto, _locate(os.fspath(given), None))
+        if self.tokenizer_class == SMALL_100:
+            # Code of its own, of which this is all but the place of the language.
+            auto = import_transformers().M2M100Tokenizer
+        return self._load(auto, self._tokenizer_location)
+
+    @cached_property
+    def tokenizer_class(self) -> str | None:
+        """The class that the configuration of the tokenizer names."""
+        if self._tokenizer_location is None or self._tokenizer_location.gguf_file:
+            return None
+        auto = import_optional("transformers.models.auto.tokenization_auto", extra="lm")
+        place, revision, _ = self._tokenizer_location
+        configuration = auto.get_tokenizer_config(place, revision=revision or "main")
+        return configuration.get("tokenizer_class")
+
+    @cached_property
+    def languages(self) -> LanguageTokens | None:
+        """The languages that the model is told, or None."""
+        return find_language_tokens(self.name, self.tokenizer, self.tokenizer_class)
+
+    @cached_property
+    def _tokenizer_location(self) -> Location | None:
+        """Where the tokenizer is; None for an object."""
+        if isinstance(self._tokenizer_given, str | os.PathLike):
+            return _locate(os.fspath(self._tokenizer_given), None)
+        is_object = self._tokenizer_given is not None or self._objects is not None
+        return None if is_object else self._location
 
     @cached_property
     def module(self) -> Any:
@@ -325,6 +344,8 @@ class LanguageModel:
         module = module.to(self.device).eval().requires_grad_(False)
         if self._options.compile:
             module.base_model.compile(dynamic=True)
+        elif self.device == "cpu":
+            pack_linear_layers(module)
         return module
 
     def _check_weights(self) -> None:
@@ -378,8 +399,3 @@ def _save_whole(module: Any, folder: Path) -> None:
             unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def as_array(tensor: Any) -> np.ndarray:
-    """Return a tensor as an array on the CPU."""
-    return tensor.detach().cpu().numpy()

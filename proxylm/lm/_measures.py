@@ -110,12 +110,13 @@ class LikelihoodMetric:
     """A metric of likelihood.
 
     `full` tells whether it needs entropies or ranks, `needs_source` whether it needs
-    parallel texts.
+    parallel texts, `scores_source` whether it needs scores of these.
     """
 
     compute: Callable[[Corpus], float]
     full: bool = False
     needs_source: bool = False
+    scores_source: bool = False
 
 
 def _ratio(above: str, below: str, **needs: bool) -> dict[str, LikelihoodMetric]:
@@ -151,7 +152,9 @@ FAMILIES = {
         "_std": LikelihoodMetric(lambda corpus: _std(corpus.bits)),
     },
     "bits_per_source_character": _ratio("bits", "source_characters", needs_source=True),
-    "information_parity": _ratio("source_bits", "bits", needs_source=True),
+    "information_parity": _ratio(
+        "source_bits", "bits", needs_source=True, scores_source=True
+    ),
     "token_entropy": _tokenwise(lambda corpus: corpus.entropies),
     "expected_rank": _tokenwise(lambda corpus: corpus.ranks),
     "log_rank": _tokenwise(lambda corpus: np.log2(corpus.ranks)),

@@ -7,13 +7,23 @@ reduced in float32 at once: there is never a tensor of positions times vocabular
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ._loading import import_torch
+from ._packing import can_pack, multiply, pack
+from ._torch import import_torch
 
-# Logits in memory at a time. On a CPU a block stays in the cache of the processor.
-BLOCK_ROWS = {"cpu": 1_024, "cuda": 8_192}
-BLOCK_COLUMNS = {"cpu": 4_096, "cuda": 16_384}
-# Of models whose own outputs are needed, so many logits are made at a time.
-FULL_LOGITS = {"cpu": 1 << 24, "cuda": 1 << 27}
+
+class BlockSizes(NamedTuple):
+    """How much of positions times vocabulary is in memory at a time."""
+
+    rows: int
+    columns: int
+    logits: int  # of models that make those of the whole vocabulary themselves
+
+
+# On a CPU a block stays in the cache of the processor.
+BLOCKS = {
+    "cpu": BlockSizes(1_024, 4_096, 1 << 24),
+    "cuda": BlockSizes(8_192, 16_384, 1 << 27),
+}
 PROBE_LENGTH = 8
 LEVELS = ("logprob", "full")
 
@@ -41,46 +51,86 @@ class LinearOutput:
 
     def __init__(self, weight, bias=None, scale=1.0, cap=None):
         self.weight, self.bias, self.scale, self.cap = weight, bias, scale, cap
+        self.n_made = 1  # a block is made for its columns alone
+        self._packed: dict[int, list[Any]] = {}
+
+    def prepare(self, hidden: Any) -> Any:
+        """Return what blocks are made from."""
+        return hidden
 
     def blocks(self, hidden: Any, n_columns: int) -> Iterator[tuple[int, Any]]:
         """Yield the first column and the logits of each block of the vocabulary."""
-        torch = import_torch()
-        accumulator = torch.float64 if hidden.dtype == torch.float64 else torch.float32
-        n_vocabulary = len(self.weight)
-        width = min(n_columns, n_vocabulary)
-        product = hidden.new_empty(len(hidden), width)
-        logits = product
-        if product.dtype != accumulator:
-            logits = product.to(accumulator)
-        for start in range(0, n_vocabulary, n_columns):
-            weight = self.weight[start : start + n_columns]
-            if len(weight) < width:
-                product = product.new_empty(len(hidden), len(weight))
-                logits = logits.new_empty(product.shape)
-            torch.mm(hidden, weight.T, out=product)
-            if product.dtype == accumulator:
-                logits = product
+        wide = _wide(hidden.dtype)
+        if hidden.device.type == "cpu" and n_columns not in self._packed:
+            self._packed = {n_columns: self._pack(n_columns)}
+        for number, start in enumerate(range(0, len(self.weight), n_columns)):
+            end = start + n_columns
+            if packed := self._packed.get(n_columns):
+                logits = multiply(hidden, packed[number])
             else:
-                logits.copy_(product)
+                logits = hidden @ self.weight[start:end].T
+            logits = logits.to(wide)
             if self.bias is not None:
-                logits += self.bias[start : start + n_columns]
+                logits += self.bias[start:end]
             if self.scale != 1.0:
                 logits *= self.scale
             if self.cap is not None:
                 logits.div_(self.cap).tanh_().mul_(self.cap)
             yield start, logits
 
+    def _pack(self, n_columns: int) -> list[Any]:
+        """Return blocks of the weight in the layout that a CPU multiplies fastest."""
+        if not can_pack(self.weight):
+            return []
+        starts = range(0, len(self.weight), n_columns)
+        return [pack(self.weight[start : start + n_columns]) for start in starts]
 
-class FullOutput:
-    """Logits that a model has made itself, cut into blocks like those of a layer."""
+    def target_logits(self, hidden: Any, targets: Any) -> Any:
+        """Return the logits of the targets alone."""
+        torch = import_torch()
+        wide = _wide(hidden.dtype)
+        logits = (hidden.to(wide) * self.weight[targets].to(wide)).sum(dim=1)
+        if self.bias is not None:
+            logits = logits + self.bias[targets]
+        logits = logits * self.scale
+        if self.cap is not None:
+            logits = self.cap * torch.tanh(logits / self.cap)
+        return logits
+
+
+class ModuleOutput:
+    """Logits of the whole vocabulary: those that a model's own head makes.
+
+    Parameters
+    ----------
+    head : callable or None
+        From hidden states to logits; None takes logits as they are.
+    n_made : int
+        Logits that are made for a position.
+    """
+
+    def __init__(self, head=None, n_made=1):
+        self._head, self.n_made = head, n_made
+
+    def prepare(self, hidden: Any) -> Any:
+        """Return the logits."""
+        return hidden if self._head is None else self._head(hidden)
 
     def blocks(self, hidden: Any, n_columns: int) -> Iterator[tuple[int, Any]]:
         """Yield the first column and the logits of each block of the vocabulary."""
-        torch = import_torch()
-        accumulator = torch.float64 if hidden.dtype == torch.float64 else torch.float32
+        wide = _wide(hidden.dtype)
         for start in range(0, hidden.shape[1], n_columns):
-            block = hidden[:, start : start + n_columns]
-            yield start, block.to(accumulator, copy=True)
+            yield start, hidden[:, start : start + n_columns].to(wide, copy=True)
+
+    def target_logits(self, hidden: Any, targets: Any) -> Any:
+        """Return the logits of the targets alone."""
+        return hidden.gather(1, targets[:, None])[:, 0].to(_wide(hidden.dtype))
+
+
+def _wide(dtype: Any) -> Any:
+    """Return the type in which logits of a type are reduced."""
+    torch = import_torch()
+    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def score_tokens(output: Any, hidden: Any, targets: Any, level: str) -> TokenTensors:
@@ -95,9 +145,9 @@ def score_tokens(output: Any, hidden: Any, targets: Any, level: str) -> TokenTen
 
     Parameters
     ----------
-    output : LinearOutput or FullOutput
+    output : LinearOutput or ModuleOutput
     hidden : tensor of shape (n_tokens, n_hidden)
-        Or of shape (n_tokens, n_vocabulary) for FullOutput.
+        Or logits, of shape (n_tokens, n_vocabulary), for a ModuleOutput without head.
     targets : tensor of shape (n_tokens,)
     level : {"logprob", "full"}
         Whether entropies and ranks are computed as well.
@@ -113,19 +163,14 @@ def score_tokens(output: Any, hidden: Any, targets: Any, level: str) -> TokenTen
        arXiv:1805.02867.
     """
     torch = import_torch()
-    kind = hidden.device.type
-    n_rows = BLOCK_ROWS.get(kind, BLOCK_ROWS["cuda"])
-    n_columns = BLOCK_COLUMNS.get(kind, BLOCK_COLUMNS["cuda"])
-    parts = [
-        _score_rows(
-            output,
-            hidden[start : start + n_rows],
-            targets[start : start + n_rows],
-            level,
-            n_columns,
+    sizes = BLOCKS["cpu" if hidden.device.type == "cpu" else "cuda"]
+    n_rows = min(sizes.rows, max(sizes.logits // output.n_made, 1))
+    parts = []
+    for start in range(0, len(hidden), n_rows):
+        rows = slice(start, start + n_rows)
+        parts.append(
+            _score_rows(output, hidden[rows], targets[rows], level, sizes.columns)
         )
-        for start in range(0, len(hidden), n_rows)
-    ]
     if len(parts) == 1:
         return parts[0]
     if level == "logprob":
@@ -133,29 +178,14 @@ def score_tokens(output: Any, hidden: Any, targets: Any, level: str) -> TokenTen
     return TokenTensors(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _target_logits(output, hidden, targets, n_columns):
-    """Return the logits of the targets alone."""
-    torch = import_torch()
-    if isinstance(output, FullOutput):
-        return hidden.gather(1, targets[:, None])[:, 0].float()
-    wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
-    weight = output.weight[targets].to(wide)
-    logits = (hidden.to(wide) * weight).sum(dim=1)
-    if output.bias is not None:
-        logits = logits + output.bias[targets]
-    logits = logits * output.scale
-    if output.cap is not None:
-        logits = output.cap * torch.tanh(logits / output.cap)
-    return logits
-
-
 def _score_rows(output, hidden, targets, level, n_columns):
     """Score some tokens, a block of the vocabulary at a time."""
     torch = import_torch()
     full = level == "full"
+    hidden = output.prepare(hidden)
     expected = None
     if full:
-        expected = _target_logits(output, hidden, targets, n_columns)[:, None]
+        expected = output.target_logits(hidden, targets)[:, None]
     maximum = total = weighted = target = rank = None
     for start, logits in output.blocks(hidden, n_columns):
         if maximum is None:
@@ -195,41 +225,57 @@ def _score_rows(output, hidden, targets, level, n_columns):
     return TokenTensors(logprob, log_total - weighted / total, rank)
 
 
-def find_output(model: Any, kind: str) -> LinearOutput | None:
+def _linear_output(model: Any) -> LinearOutput | None:
+    """Return the output layer of a causal model, if it is a matrix."""
+    torch = import_torch()
+    layer = model.get_output_embeddings()
+    if not isinstance(layer, torch.nn.Linear):
+        return None
+    config = model.config.get_text_config()
+    scale = getattr(config, "logit_scale", None) or 1.0
+    scale /= getattr(config, "logits_scaling", None) or 1.0
+    cap = getattr(config, "final_logit_softcapping", None)
+    return LinearOutput(layer.weight, layer.bias, scale, cap)
+
+
+def _module_output(model: Any) -> ModuleOutput | None:
+    """Return the head of a masked model, if there is one module besides the base."""
+    heads = [part for part in model.children() if part is not model.base_model]
+    n_vocabulary = model.config.get_text_config().vocab_size
+    return ModuleOutput(heads[0], n_vocabulary) if len(heads) == 1 else None
+
+
+def find_output(model: Any, kind: str) -> LinearOutput | ModuleOutput | None:
     """Return the output layer of a model if it can be applied apart from the rest.
 
     What it gives is compared with the model's own logits on a few tokens; None means
     that they differ, so that the model's own have to be used.
     """
+    find = {"causal": _linear_output, "masked": _module_output}.get(kind)
+    if find is None or model.base_model is model:
+        return None
+    output = find(model)
+    return output if output is not None and _agrees(output, model) else None
+
+
+def _agrees(output: LinearOutput | ModuleOutput, model: Any) -> bool:
+    """Tell whether an output layer gives the logits of the model itself."""
     torch = import_torch()
-    layer = model.get_output_embeddings()
-    if kind != "causal" or not isinstance(layer, torch.nn.Linear):
-        return None
-    config = model.config.get_text_config()
-    scale = getattr(config, "logit_scale", None) or 1.0
-    scale /= getattr(config, "logits_scaling", None) or 1.0
-    output = LinearOutput(
-        layer.weight,
-        layer.bias,
-        scale,
-        getattr(config, "final_logit_softcapping", None),
-    )
-    if model.base_model is model:
-        return None
-    n_vocabulary = min(len(layer.weight), config.vocab_size)
-    ids = torch.arange(PROBE_LENGTH, device=layer.weight.device) * 7 % n_vocabulary
+    n_vocabulary = model.config.get_text_config().vocab_size
+    ids = torch.arange(PROBE_LENGTH, device=model.device)
+    ids = (7 * ids + 5) % n_vocabulary
     with torch.inference_mode():
-        expected = model(input_ids=ids[None], use_cache=False).logits[0].float()
-        hidden = model.base_model(input_ids=ids[None], use_cache=False)
-        hidden = hidden.last_hidden_state[0]
-        if hidden.shape[-1] != layer.weight.shape[1]:
-            return None
-        blocks = output.blocks(hidden, n_vocabulary)
-        found = torch.cat([logits.float().clone() for _, logits in blocks], dim=1)
-    spread = expected.std().clamp(min=1e-6)
-    tolerance = 1e-4 if layer.weight.dtype in (torch.float32, torch.float64) else 0.05
-    if found.shape != expected.shape or (found - expected).abs().max() > (
-        tolerance * spread
-    ):
-        return None
-    return output
+        expected = model(input_ids=ids[None]).logits[0]
+        hidden = model.base_model(input_ids=ids[None])[0][0]
+        if isinstance(output, LinearOutput) and (
+            hidden.shape[-1] != output.weight.shape[1]
+        ):
+            return False
+        blocks = output.blocks(output.prepare(hidden), BLOCKS["cpu"].columns)
+        found = torch.cat([logits.clone() for _, logits in blocks], dim=1)
+    is_exact = expected.dtype in (torch.float32, torch.float64)
+    expected = expected.to(found.dtype)
+    tolerance = (1e-4 if is_exact else 0.05) * expected.std().clamp(min=1e-6)
+    return found.shape == expected.shape and bool(
+        (found - expected).abs().max() <= tolerance
+    )

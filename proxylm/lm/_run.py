@@ -10,8 +10,9 @@ from joblib import Parallel, delayed, effective_n_jobs
 
 from ._cache import ScoreCache, item_key
 from ._encoding import Item
-from ._loading import LanguageModel, LoadingOptions, import_torch
+from ._loading import LanguageModel, LoadingOptions
 from ._tasks import Task
+from ._torch import import_torch
 
 logger = logging.getLogger(__name__)
 

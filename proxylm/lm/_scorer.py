@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._cells import number_items, parse_cell
+from ._cells import parse_cell
 from ._loading import DTYPES, LanguageModel, LoadingOptions
 from ._run import ModelRecipe, answer_items
 from ._tasks import LikelihoodTask, Task
@@ -222,16 +222,16 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         corpora = self._corpora(X, reset=False)
         task = self._make_task()
-        wanted = [
-            None
-            if corpus is None
-            else [part for i in corpus for part in task.items_of(i)]
-            for corpus in corpora
-        ]
-        items, _ = number_items(wanted)
         columns = []
         for recipe in self._recipes().values():
             model = self._load(recipe)
+            wanted = (
+                part
+                for corpus in corpora
+                for item in corpus or ()
+                for part in task.items_of(item, model)
+            )
+            items = list(dict.fromkeys(wanted))  # each once
             answers = answer_items(
                 items,
                 task,
@@ -246,7 +246,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
             missing = [np.nan] * len(task.metrics)
             columns.append(
                 [
-                    missing if corpus is None else task.measure(corpus, by_item)
+                    missing if corpus is None else task.measure(corpus, by_item, model)
                     for corpus in corpora
                 ]
             )

@@ -2,17 +2,34 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ._encoding import EncodingPolicy, Item, make_policy
-from ._likelihood import TokenScores, score_likelihoods
+from ._encoding import EncodingPolicy, Item, encode_alone, make_policy
+from ._likelihood import Encode, TokenScores, score_likelihoods
 from ._loading import LanguageModel
 from ._measures import DEFAULT_METRICS, Corpus, find_metric
+from ._pairs import PairEncoder
+from ._prompts import check_prompt, fill_prompt
 
 # Raised when the same texts get other scores than before: older caches are not read.
 VERSION = 1
+
+
+def check_pair(item: Item, model: LanguageModel, prompt: str | None) -> None:
+    """Say if an item has no source, or languages that a model doesn't know."""
+    if item.source is None:
+        raise ValueError(
+            f"{model.name} expects tuples (source, text) in X. Got the text "
+            f"{item.text[:40]!r} alone."
+        )
+    fill_prompt(prompt, "", item.source_lang, item.target_lang)
+    if model.kind == "seq2seq" and model.languages is not None:
+        model.languages.find(item.target_lang)
+        if not model.languages.target_first:
+            model.languages.find(item.source_lang, "source_lang")
 
 
 class Task(Protocol):
@@ -23,7 +40,7 @@ class Task(Protocol):
     def check(self, model: LanguageModel) -> None:
         """Say at once what is wrong."""
 
-    def items_of(self, item: Item) -> list[Item]:
+    def items_of(self, item: Item, model: LanguageModel) -> list[Item]:
         """Return what has to be answered for an item of X."""
 
     def signatures(self, model: LanguageModel) -> list[dict[str, Any]]:
@@ -41,7 +58,7 @@ class Task(Protocol):
         """Return the answer that `to_bytes` wrote, or None if it was damaged."""
 
     def measure(
-        self, items: Sequence[Item], answers: Mapping[Item, Any]
+        self, items: Sequence[Item], answers: Mapping[Item, Any], model: LanguageModel
     ) -> list[float]:
         """Return the metrics of a corpus."""
 
@@ -58,6 +75,7 @@ class LikelihoodTask:
     window: int | None = None
     stride: int | None = None
     max_tokens: int | str = "auto"
+    prompt: str | None = None
 
     default_metrics: ClassVar = DEFAULT_METRICS
 
@@ -73,19 +91,47 @@ class LikelihoodTask:
         return any(find_metric(name).needs_source for name in self.metrics)
 
     def policy(self, model: LanguageModel) -> EncodingPolicy:
-        """Return how texts become tokens."""
+        """Return how texts become tokens, those of encoder-decoders apart."""
         return make_policy(model, self.bos, self.window, self.stride)
+
+    def pairs(self, model: LanguageModel) -> PairEncoder:
+        """Return how the pairs of an encoder-decoder become tokens."""
+        return PairEncoder(model, self.prompt, self.window, self.stride)
 
     def check(self, model: LanguageModel) -> None:
         """Say at once what is wrong."""
+        if model.kind == "seq2seq":
+            self.pairs(model)
+            self._check_pairs(model)
+            return
         self.policy(model)
+        if self.prompt is not None:
+            raise ValueError(
+                "With task='likelihood' a prompt is what the encoder of an "
+                f"encoder-decoder reads. {model.name} is none. Write the prompt into "
+                "the texts, or leave prompt at None."
+            )
         if model.kind == "masked" and model.tokenizer.mask_token_id is None:
             raise ValueError(
                 f"{model.name} is a masked model whose tokenizer has no mask token."
             )
 
-    def items_of(self, item: Item) -> list[Item]:
+    def _check_pairs(self, model: LanguageModel) -> None:
+        if self.prompt is not None:
+            check_prompt(self.prompt)
+        alone = [name for name in self.metrics if find_metric(name).scores_source]
+        if alone:
+            raise ValueError(
+                f"The metrics {alone} expect a model that scores a source alone. "
+                f"{model.name} is an encoder-decoder, which scores texts by their "
+                "sources. Leave them out."
+            )
+
+    def items_of(self, item: Item, model: LanguageModel) -> list[Item]:
         """Return the text, and its parallel text where it is needed."""
+        if model.kind == "seq2seq":
+            check_pair(item, model, self.prompt)
+            return [item]
         if not self.needs_source:
             return [Item(item.text)]
         if item.source is None:
@@ -98,18 +144,29 @@ class LikelihoodTask:
 
     def signatures(self, model: LanguageModel) -> list[dict[str, Any]]:
         """Return how scores are made; those with entropies will always do."""
-        policy = self.policy(model)
         signature = {
             "task": "likelihood",
             "model": model.name,
             "digest": model.digest,
             "kind": model.kind,
             "dtype": model.dtype,
-            "bos": policy.prefix_text,
-            "window": policy.window,
-            "stride": policy.stride,
             "version": VERSION,
         }
+        if model.kind == "seq2seq":
+            pairs = self.pairs(model)
+            signature |= {
+                "languages": pairs.describe(),
+                "prompt": self.prompt,
+                "window": pairs.window,
+                "stride": pairs.stride,
+            }
+        else:
+            policy = self.policy(model)
+            signature |= {
+                "bos": policy.prefix_text,
+                "window": policy.window,
+                "stride": policy.stride,
+            }
         full = signature | {"level": "full"}
         if self.level == "full":
             return [full]
@@ -119,9 +176,12 @@ class LikelihoodTask:
         self, items: Sequence[Item], model: LanguageModel
     ) -> Iterator[list[tuple[int, TokenScores]]]:
         """Yield numbers and scores of texts as they are done."""
-        return score_likelihoods(
-            items, model, self.policy(model), self.level, self.max_tokens
-        )
+        encode: Encode
+        if model.kind == "seq2seq":
+            encode = self.pairs(model)
+        else:
+            encode = partial(encode_alone, model=model, policy=self.policy(model))
+        return score_likelihoods(items, model, encode, self.level, self.max_tokens)
 
     def to_bytes(self, answer: TokenScores) -> bytes:
         """Return scores as bytes."""
@@ -132,15 +192,19 @@ class LikelihoodTask:
         return TokenScores.from_bytes(value)
 
     def measure(
-        self, items: Sequence[Item], answers: Mapping[Item, TokenScores]
+        self,
+        items: Sequence[Item],
+        answers: Mapping[Item, TokenScores],
+        model: LanguageModel,
     ) -> list[float]:
         """Return the metrics of a corpus."""
-        scores = [answers[Item(item.text)] for item in items]
+        asked = [[answers[i] for i in self.items_of(item, model)] for item in items]
+        scores = [answer for answer, *_ in asked]
         if not sum(len(score.logprob) for score in scores):
             return [np.nan] * len(self.metrics)
         sources = None
-        if self.needs_source:
-            sources = [answers[Item(item.source)] for item in items]
+        if self.needs_source and model.kind != "seq2seq":
+            sources = [source for _, source in asked]
         corpus = Corpus(items, scores, sources)
         return [find_metric(name).compute(corpus) for name in self.metrics]
 

@@ -1,0 +1,265 @@
+"""From pairs of texts to what a model reads: one text as the context of the other."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from ._encoding import (
+    Chunk,
+    EncodedText,
+    EncodingPolicy,
+    Item,
+    added_by_tokenizer,
+    causal_chunks,
+    encode_texts,
+    find_prefix,
+    model_window,
+)
+from ._loading import LanguageModel
+from ._prompts import fill_prompt
+
+
+class Frame(NamedTuple):
+    """The special tokens around the texts of a pair of languages."""
+
+    prefix: tuple[int, ...]  # of what the encoder reads
+    suffix: tuple[int, ...]
+    start: int  # the first token of the decoder
+    forced: tuple[int, ...]  # those that follow it before the text
+
+
+class ModelInput(NamedTuple):
+    """What a model reads before it writes."""
+
+    number: int
+    ids: np.ndarray
+    frame: Frame | None = None  # of an encoder-decoder
+
+
+def _too_long(model: LanguageModel, text: str, n_tokens: int, n_free: int, where: str):
+    return ValueError(
+        f"{model.name} reads at most {n_free} tokens of {where}. Got {n_tokens}: "
+        f"{text[:40]!r}... Cut the text into sentences."
+    )
+
+
+class PairEncoder:
+    """How the pairs of an encoder-decoder become tokens.
+
+    The encoder reads the source, in a prompt where there is one, with the special
+    tokens of the tokenizer around it; the decoder reads its start, the token of the
+    target language, and the text.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    prompt : str or None
+    window : int or None
+        Tokens of a text that the decoder reads at once.
+    stride : int or None
+        By how many the next window is further on.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        prompt: str | None = None,
+        window: int | None = None,
+        stride: int | None = None,
+    ):
+        self._model = model
+        self._prompt = prompt
+        self.limit = model_window(model)
+        if window is not None and not 4 <= window <= self.limit:
+            raise ValueError(
+                f"window expects from 4 to {self.limit} tokens for {model.name}. Got "
+                f"{window}."
+            )
+        self.window = window or self.limit
+        self.stride = stride or (self.window - 2) // 2
+        if self.stride > self.window - 2:
+            raise ValueError(
+                f"stride expects at most {self.window - 2} tokens with a window of "
+                f"{self.window}. Got {self.stride}."
+            )
+        self._frames: dict[tuple, Frame] = {}
+
+    @cached_property
+    def _around(self) -> tuple[list[int], list[int]]:
+        return added_by_tokenizer(self._model.tokenizer)
+
+    def describe(self) -> str:
+        """Return how sources and texts are framed, for signatures."""
+        if self._model.languages is None:
+            return "none"
+        side = "encoder" if self._model.languages.target_first else "decoder"
+        return f"{self._model.languages.style.name}-{side}"
+
+    def frame(self, source_lang: str | None, target_lang: str | None) -> Frame:
+        """Return the special tokens around the texts of two languages."""
+        key = (source_lang, target_lang)
+        if key not in self._frames:
+            self._frames[key] = self._make_frame(*key)
+        return self._frames[key]
+
+    def _make_frame(self, source_lang, target_lang) -> Frame:
+        (prefix, suffix), languages = self._around, self._model.languages
+        start = _decoder_start(self._model)
+        if start is None and (languages is None or languages.target_first):
+            raise ValueError(
+                f"{self._model.name} has no decoder_start_token_id. Set it in its "
+                "config.json."
+            )
+        if languages is None:
+            return Frame(tuple(prefix), tuple(suffix), start, ())
+        target = languages.find(target_lang)
+        read = target
+        if not languages.target_first:
+            read = languages.find(source_lang, "source_lang")
+        known = set(languages.ids.values())
+        has_language = known & {*prefix, *suffix}
+        # The tokenizer puts a language there, whichever it is set to.
+        new_prefix, new_suffix = (
+            tuple(read if token in known else token for token in side)
+            for side in (prefix, suffix)
+        )
+        if not has_language:
+            new_prefix = (read, *new_prefix)
+        if languages.target_first:
+            return Frame(new_prefix, new_suffix, start, ())
+        is_first_mbart = self._model.config.model_type == "mbart" and known & {*suffix}
+        if start is None or is_first_mbart:
+            return Frame(new_prefix, new_suffix, target, ())
+        return Frame(new_prefix, new_suffix, start, (target,))
+
+    def read(self, numbers: Sequence[int], items: Sequence[Item]) -> list[ModelInput]:
+        """Return what the encoder reads of the sources of items."""
+        texts = [
+            fill_prompt(self._prompt, i.source or "", i.source_lang, i.target_lang)
+            for i in items
+        ]
+        found = []
+        for number, item, text, encoded in zip(
+            numbers,
+            items,
+            texts,
+            encode_texts(texts, self._model.tokenizer),
+            strict=True,
+        ):
+            frame = self.frame(item.source_lang, item.target_lang)
+            ids = np.concatenate([frame.prefix, encoded.ids, frame.suffix])
+            if len(ids) > self.limit:
+                n_free = self.limit - len(frame.prefix) - len(frame.suffix)
+                n_tokens = len(encoded.ids)
+                raise _too_long(self._model, text, n_tokens, n_free, "a source")
+            if not len(ids):
+                ids = np.array([frame.start])
+            found.append(ModelInput(number, ids.astype(np.int64), frame))
+        return found
+
+    def __call__(
+        self, numbers: Sequence[int], items: Sequence[Item]
+    ) -> list[tuple[EncodedText, list[Chunk]]]:
+        """Return the tokens of the texts of items, and the chunks that score them."""
+        encoded = encode_texts(
+            [item.text for item in items], self._model.tokenizer, as_target=True
+        )
+        found = []
+        for tokens, source in zip(encoded, self.read(numbers, items), strict=True):
+            prefix = (source.frame.start, *source.frame.forced)
+            policy = EncodingPolicy(prefix, (), "", self.window, self.stride)
+            chunks = [
+                chunk._replace(encoder_ids=source.ids)
+                for chunk in causal_chunks(source.number, tokens.ids, policy)
+            ]
+            found.append((tokens._replace(n_first_characters=0), chunks))
+        return found
+
+
+def _decoder_start(model: LanguageModel) -> int | None:
+    """Return the token that a decoder begins with."""
+    config = model.config
+    for name in ("decoder_start_token_id", "bos_token_id"):
+        token = getattr(config, name, None)
+        if isinstance(token, int):
+            return token
+    return None
+
+
+class PromptEncoder:
+    """How prompts and their continuations become tokens of a causal model.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    prompt : str
+    bos : {"auto"}, bool or str
+        What stands before each prompt, see ProxyScorer.
+    """
+
+    def __init__(self, model: LanguageModel, prompt: str, bos: bool | str = "auto"):
+        self._model = model
+        self._prompt = prompt
+        self.prefix = tuple(find_prefix(model.tokenizer, bos))
+        self.limit = model_window(model)
+
+    def describe(self) -> str:
+        """Return what stands before each prompt, for signatures."""
+        tokens = self._model.tokenizer.convert_ids_to_tokens(list(self.prefix))
+        return "".join(tokens) or "none"
+
+    def _fill(self, items: Sequence[Item]) -> list[str]:
+        return [
+            fill_prompt(self._prompt, i.source or "", i.source_lang, i.target_lang)
+            for i in items
+        ]
+
+    def read(self, numbers: Sequence[int], items: Sequence[Item]) -> list[ModelInput]:
+        """Return the tokens of the prompts of items."""
+        encoded = encode_texts(self._fill(items), self._model.tokenizer)
+        found = []
+        for number, tokens in zip(numbers, encoded, strict=True):
+            ids = np.concatenate([self.prefix, tokens.ids]).astype(np.int64)
+            found.append(ModelInput(number, ids))
+        return found
+
+    def __call__(
+        self, numbers: Sequence[int], items: Sequence[Item]
+    ) -> list[tuple[EncodedText, list[Chunk]]]:
+        """Return the tokens of the texts of items, and the chunks that score them.
+
+        Prompt and text are tokenized together. A token belongs to the text from where
+        the tokens are others than those of the prompt alone.
+        """
+        prompts = self._fill(items)
+        texts = [prompt + i.text for prompt, i in zip(prompts, items, strict=True)]
+        alone = encode_texts(prompts, self._model.tokenizer)
+        together = encode_texts(texts, self._model.tokenizer)
+        found = []
+        for number, text, before, whole in zip(
+            numbers, texts, alone, together, strict=True
+        ):
+            first = _n_common(before.ids, whole.ids)
+            ids = np.concatenate([self.prefix, whole.ids]).astype(np.int64)
+            if len(ids) - 1 > self.limit:
+                n_tokens = len(whole.ids)
+                n_free = self.limit - len(self.prefix) + 1
+                raise _too_long(self._model, text, n_tokens, n_free, "prompt and text")
+            # Without a context the first token of all has no score.
+            first = max(first + len(self.prefix), 1)
+            scored = EncodedText(ids[first:], 0, 0)
+            chunks = []
+            if len(scored.ids):
+                positions = np.arange(first, len(ids)) - 1
+                chunks = [Chunk(number, ids[:-1], positions, scored.ids, 0)]
+            found.append((scored, chunks))
+        return found
+
+
+def _n_common(first: np.ndarray, second: np.ndarray) -> int:
+    """Return how many tokens two sequences begin with in common."""
+    n = min(len(first), len(second))
+    differing = np.flatnonzero(first[:n] != second[:n])
+    return int(differing[0]) if len(differing) else n
