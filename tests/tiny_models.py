@@ -1,8 +1,12 @@
 """Tiny language models of many architectures with random weights, made in a moment."""
 
 import functools
+import io
+import json
 import warnings
+from pathlib import Path
 
+import sentencepiece
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -112,3 +116,129 @@ def save(folder, model, tokenizer=None):
     model.save_pretrained(folder)
     (tokenizer or make_tokenizer()).save_pretrained(folder)
     return str(folder)
+
+
+SEQ2SEQ_SIZE = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+    "max_position_embeddings": 128,
+    "init_std": 0.1,
+    "dropout": 0.0,
+}
+T5_SIZE = {
+    "d_model": 32,
+    "d_kv": 8,
+    "d_ff": 64,
+    "num_layers": 2,
+    "num_heads": 4,
+    "decoder_start_token_id": 0,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+    "initializer_factor": 1.0,
+}
+# By name: the tokenizer, the class of the model and its configuration.
+SEQ2SEQ = {
+    "m2m100": ("m2m100", "M2M100", SEQ2SEQ_SIZE),
+    "nllb": ("nllb", "M2M100", SEQ2SEQ_SIZE),
+    "mbart50": ("mbart50", "MBart", {**SEQ2SEQ_SIZE, "decoder_start_token_id": 2}),
+    "marian": (
+        "marian",
+        "Marian",
+        {**SEQ2SEQ_SIZE, "decoder_start_token_id": 1, "forced_eos_token_id": None},
+    ),
+    "t5": ("t5", "T5", T5_SIZE),
+    "mt5": ("t5", "MT5", {**T5_SIZE, "tie_word_embeddings": False}),
+}
+
+
+@functools.cache
+def _sentencepiece():
+    """Return a SentencePiece model as bytes, and its pieces with their scores."""
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS),
+        model_writer=written,
+        vocab_size=300,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        minloglevel=2,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=-1,
+    )
+    model = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
+    pieces = [(model.id_to_piece(i), model.get_score(i)) for i in range(len(model))]
+    return written.getvalue(), pieces
+
+
+@functools.cache
+def _bpe():
+    """Return pieces and merges as NLLB has them."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=special, show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    trained = json.loads(tokenizer.to_str())["model"]
+    return trained["vocab"], [tuple(merge) for merge in trained["merges"]]
+
+
+def make_seq2seq_tokenizer(name, folder):
+    """Return a tokenizer of a family of encoder-decoders, its files in a folder."""
+    folder = Path(folder)
+    model, pieces = _sentencepiece()
+    usual = ["<s>", "<pad>", "</s>", "<unk>"]
+    if name == "nllb":
+        vocabulary, merges = _bpe()
+        return transformers.NllbTokenizer(vocab=dict(vocabulary), merges=list(merges))
+    if name == "mbart50":
+        return transformers.MBart50Tokenizer(vocab=list(pieces))
+    if name == "t5":
+        special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+        return transformers.T5Tokenizer(vocab=special + pieces[3:], extra_ids=0)
+    words = [*usual, *(piece for piece, _ in pieces[3:])]
+    (folder / "vocab.json").write_text(json.dumps({w: i for i, w in enumerate(words)}))
+    for file in ("sentencepiece.bpe.model", "source.spm", "target.spm"):
+        (folder / file).write_bytes(model)
+    if name == "m2m100":
+        return transformers.M2M100Tokenizer(
+            str(folder / "vocab.json"), str(folder / "sentencepiece.bpe.model")
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it recommends sacremoses
+        return transformers.MarianTokenizer(
+            str(folder / "source.spm"),
+            str(folder / "target.spm"),
+            str(folder / "vocab.json"),
+        )
+
+
+def make_seq2seq(name, folder, *, seed=0, dtype=torch.float32, **changes):
+    """Return an encoder-decoder with random weights, and its tokenizer."""
+    tokenizer_name, prefix, options = SEQ2SEQ[name]
+    tokenizer = make_seq2seq_tokenizer(tokenizer_name, folder)
+    n_tokens = len(tokenizer) + 120  # room for the languages of M2M100
+    special = {
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+    }
+    config = getattr(transformers, f"{prefix}Config")(
+        vocab_size=n_tokens, **{**special, **options, **changes}
+    )
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForSeq2SeqLM.from_config(config).to(dtype).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 1.5  # far from uniform
+        if hasattr(model, "final_logits_bias"):
+            model.final_logits_bias.normal_()
+    return model, tokenizer

@@ -98,7 +98,9 @@ class _Assembly:
         )
 
 
-def _shards(items: Sequence[Item], n_characters: int) -> Iterator[range]:
+def cut_shards(
+    items: Sequence[Item], n_characters: int = SHARD_CHARACTERS
+) -> Iterator[range]:
     """Yield ranges of items of about so many characters."""
     begin = size = 0
     for number, item in enumerate(items):
@@ -134,7 +136,7 @@ def score_likelihoods(
     list of (int, TokenScores)
         Numbers and scores of the texts that a batch completed.
     """
-    shards = list(_shards(items, SHARD_CHARACTERS))
+    shards = list(cut_shards(items))
     if not shards:
         return
 

@@ -18,7 +18,7 @@ from ._encoding import (
     model_window,
 )
 from ._loading import LanguageModel
-from ._prompts import fill_prompt
+from ._prompts import check_prompt, fill_prompt
 
 
 class Frame(NamedTuple):
@@ -43,6 +43,20 @@ def _too_long(model: LanguageModel, text: str, n_tokens: int, n_free: int, where
         f"{model.name} reads at most {n_free} tokens of {where}. Got {n_tokens}: "
         f"{text[:40]!r}... Cut the text into sentences."
     )
+
+
+def check_pair(item: Item, model: LanguageModel, prompt: str | None) -> None:
+    """Say if an item has no source, or languages that a model doesn't know."""
+    if item.source is None:
+        raise ValueError(
+            f"{model.name} expects tuples (source, text) in X. Got the text "
+            f"{item.text[:40]!r} alone."
+        )
+    fill_prompt(prompt, "", item.source_lang, item.target_lang)
+    if model.kind == "seq2seq" and model.languages is not None:
+        model.languages.find(item.target_lang)
+        if not model.languages.target_first:
+            model.languages.find(item.source_lang, "source_lang")
 
 
 class PairEncoder:
@@ -134,18 +148,17 @@ class PairEncoder:
             return Frame(new_prefix, new_suffix, target, ())
         return Frame(new_prefix, new_suffix, start, (target,))
 
-    def read(self, numbers: Sequence[int], items: Sequence[Item]) -> list[ModelInput]:
-        """Return what the encoder reads of the sources of items."""
-        texts = [
-            fill_prompt(self._prompt, i.source or "", i.source_lang, i.target_lang)
-            for i in items
-        ]
+    def read(
+        self, numbers: Sequence[int], texts: Sequence[str], items: Sequence[Item]
+    ) -> list[ModelInput]:
+        """Return what the encoder reads of texts in the languages of items."""
+        prompts = _fill(self._prompt, texts, items)
         found = []
-        for number, item, text, encoded in zip(
+        for number, item, prompt, encoded in zip(
             numbers,
             items,
-            texts,
-            encode_texts(texts, self._model.tokenizer),
+            prompts,
+            encode_texts(prompts, self._model.tokenizer),
             strict=True,
         ):
             frame = self.frame(item.source_lang, item.target_lang)
@@ -153,7 +166,7 @@ class PairEncoder:
             if len(ids) > self.limit:
                 n_free = self.limit - len(frame.prefix) - len(frame.suffix)
                 n_tokens = len(encoded.ids)
-                raise _too_long(self._model, text, n_tokens, n_free, "a source")
+                raise _too_long(self._model, prompt, n_tokens, n_free, "a source")
             if not len(ids):
                 ids = np.array([frame.start])
             found.append(ModelInput(number, ids.astype(np.int64), frame))
@@ -167,7 +180,8 @@ class PairEncoder:
             [item.text for item in items], self._model.tokenizer, as_target=True
         )
         found = []
-        for tokens, source in zip(encoded, self.read(numbers, items), strict=True):
+        read = self.read(numbers, [item.source or "" for item in items], items)
+        for tokens, source in zip(encoded, read, strict=True):
             prefix = (source.frame.start, *source.frame.forced)
             policy = EncodingPolicy(prefix, (), "", self.window, self.stride)
             chunks = [
@@ -194,12 +208,14 @@ class PromptEncoder:
     Parameters
     ----------
     model : LanguageModel
-    prompt : str
+    prompt : str or None
     bos : {"auto"}, bool or str
         What stands before each prompt, see ProxyScorer.
     """
 
-    def __init__(self, model: LanguageModel, prompt: str, bos: bool | str = "auto"):
+    def __init__(
+        self, model: LanguageModel, prompt: str | None, bos: bool | str = "auto"
+    ):
         self._model = model
         self._prompt = prompt
         self.prefix = tuple(find_prefix(model.tokenizer, bos))
@@ -210,15 +226,12 @@ class PromptEncoder:
         tokens = self._model.tokenizer.convert_ids_to_tokens(list(self.prefix))
         return "".join(tokens) or "none"
 
-    def _fill(self, items: Sequence[Item]) -> list[str]:
-        return [
-            fill_prompt(self._prompt, i.source or "", i.source_lang, i.target_lang)
-            for i in items
-        ]
-
-    def read(self, numbers: Sequence[int], items: Sequence[Item]) -> list[ModelInput]:
-        """Return the tokens of the prompts of items."""
-        encoded = encode_texts(self._fill(items), self._model.tokenizer)
+    def read(
+        self, numbers: Sequence[int], texts: Sequence[str], items: Sequence[Item]
+    ) -> list[ModelInput]:
+        """Return the tokens of the prompts of texts in the languages of items."""
+        prompts = _fill(self._prompt, texts, items)
+        encoded = encode_texts(prompts, self._model.tokenizer)
         found = []
         for number, tokens in zip(numbers, encoded, strict=True):
             ids = np.concatenate([self.prefix, tokens.ids]).astype(np.int64)
@@ -233,7 +246,7 @@ class PromptEncoder:
         Prompt and text are tokenized together. A token belongs to the text from where
         the tokens are others than those of the prompt alone.
         """
-        prompts = self._fill(items)
+        prompts = _fill(self._prompt, [item.source or "" for item in items], items)
         texts = [prompt + i.text for prompt, i in zip(prompts, items, strict=True)]
         alone = encode_texts(prompts, self._model.tokenizer)
         together = encode_texts(texts, self._model.tokenizer)
@@ -256,6 +269,29 @@ class PromptEncoder:
                 chunks = [Chunk(number, ids[:-1], positions, scored.ids, 0)]
             found.append((scored, chunks))
         return found
+
+
+def make_encoder(
+    model: LanguageModel, prompt: str | None, bos: bool | str
+) -> PairEncoder | PromptEncoder:
+    """Return how what a model is asked becomes tokens; None is the text alone."""
+    if model.kind == "masked":
+        raise ValueError(
+            f"{model.name} is a masked model, which neither writes nor continues a "
+            "text. Pass a causal model or an encoder-decoder."
+        )
+    if prompt is not None:
+        check_prompt(prompt)
+    if model.kind == "seq2seq":
+        return PairEncoder(model, prompt)
+    return PromptEncoder(model, prompt, bos)
+
+
+def _fill(prompt, texts, items):
+    return [
+        fill_prompt(prompt, text, item.source_lang, item.target_lang)
+        for text, item in zip(texts, items, strict=True)
+    ]
 
 
 def _n_common(first: np.ndarray, second: np.ndarray) -> int:

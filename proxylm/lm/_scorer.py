@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,9 +15,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._cells import parse_cell
+from ._generation import GenerationOptions, Generator
+from ._labels import DEFAULT_PROMPT, NORMALIZE, LabelTask
 from ._loading import DTYPES, LanguageModel, LoadingOptions
 from ._run import ModelRecipe, answer_items
 from ._tasks import LikelihoodTask, Task
+from ._translation import TranslationTask
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
 
@@ -36,8 +40,10 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         of a dict.
     metrics : "default" or sequence of str, default="default"
         Which features to make; the user guide lists them with their formulas.
-    task : {"likelihood"}, default="likelihood"
-        What the models do: say how probable they find the texts.
+    task : {"likelihood", "translation", "labels"}, default="likelihood"
+        What the models do: say how probable they find texts, which encoder-decoders
+        do of (source, text) pairs; translate the sources of (source, reference) pairs;
+        or find the labels of (text, label) pairs.
     tokenizer : str, path-like or object, default=None
         Another tokenizer than the model's own.
     revision : str, default=None
@@ -63,6 +69,27 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         on one, False leaves it out, a string names another token. Where there is
         nothing, the first token of a text is not scored, and its bytes do not count.
         Only for causal models; others get the special tokens of their tokenizer.
+    source_lang, target_lang : str, default=None
+        Languages of sources and texts, for models and prompts that name them: a code
+        for all rows, of any kind that `to_iso639_3` reads or the model's own, or the
+        name of a column of X that has a code in each row.
+    prompt : str, default=None
+        What a model reads in place of a source or a text, with `{text}` for it, and
+        `{source_language}` and `{target_language}` for the English names of the
+        languages. None is the text alone; a causal model translates by a prompt only,
+        and finds labels behind the text and a line break.
+    labels : sequence of str, default=None
+        Those to choose from. None takes those that `fit` sees.
+    method : {"likelihood", "generation"}, default="likelihood"
+        How labels are found: the most probable one is chosen, or the model writes. Slot
+        F1 is of annotated utterances that a model writes.
+    normalize : {"none", "tokens", "bytes"}, default="none"
+        By what the log-probabilities of labels are divided before they are compared.
+    generation : dict, default=None
+        How a model writes: `num_beams` (1, which is greedy), `length_penalty` (1.0) and
+        `max_new_tokens` (256). What a causal model writes ends with the line.
+    spm_model : str or path-like, default=None
+        SentencePiece model of spBLEU, see `proxylm.metrics.score_translations`.
     cache_dir : str or path-like, default=None
         Folder that keeps the scores of every text, so that interrupted work goes on
         and nothing is scored twice. Several processes may share it.
@@ -86,6 +113,8 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
     signatures_ : dict of str to str
         How the scores are made, by the name of the model: scores can be compared if
         their signatures are the same.
+    labels_ : list of str or None
+        The labels to choose from, where `task` is "labels" and `method` "likelihood".
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -119,7 +148,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict] = {
         "model": "no_validation",
         "metrics": [StrOptions({"default"}), list, tuple],
-        "task": [StrOptions({"likelihood"})],
+        "task": [StrOptions({"likelihood", "translation", "labels"})],
         "tokenizer": "no_validation",
         "revision": [str, None],
         "device": [str, list, tuple],
@@ -128,6 +157,14 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         "window": [POSITIVE, None],
         "stride": [POSITIVE, None],
         "bos": [str, "boolean"],
+        "source_lang": [str, None],
+        "target_lang": [str, None],
+        "prompt": [str, None],
+        "labels": ["array-like", None],
+        "method": [StrOptions({"likelihood", "generation"})],
+        "normalize": [StrOptions(set(NORMALIZE))],
+        "generation": [dict, None],
+        "spm_model": [str, os.PathLike, None],
         "cache_dir": [str, os.PathLike, None],
         "allow_pickle": ["boolean"],
         "trust_remote_code": ["boolean"],
@@ -151,6 +188,14 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         window: int | None = None,
         stride: int | None = None,
         bos: str | bool = "auto",
+        source_lang: str | None = None,
+        target_lang: str | None = None,
+        prompt: str | None = None,
+        labels: Sequence[str] | None = None,
+        method: str = "likelihood",
+        normalize: str = "none",
+        generation: Mapping[str, Any] | None = None,
+        spm_model: str | os.PathLike | None = None,
         cache_dir: str | os.PathLike | None = None,
         allow_pickle: bool = False,
         trust_remote_code: bool = False,
@@ -170,6 +215,14 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         self.window = window
         self.stride = stride
         self.bos = bos
+        self.source_lang = source_lang
+        self.target_lang = target_lang
+        self.prompt = prompt
+        self.labels = labels
+        self.method = method
+        self.normalize = normalize
+        self.generation = generation
+        self.spm_model = spm_model
         self.cache_dir = cache_dir
         self.allow_pickle = allow_pickle
         self.trust_remote_code = trust_remote_code
@@ -184,9 +237,10 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) or (n_samples, 1)
+        X : array-like of shape (n_samples,) or (n_samples, n_columns)
             A text, a tuple (source, text) or a list of either in each row. A list is a
             corpus, whose scores are taken together. None or NaN where there is none.
+            Beside that column there may be those of `source_lang` and `target_lang`.
         y : None
             Ignored.
 
@@ -194,7 +248,13 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         -------
         self : ProxyScorer
         """
-        self._corpora(X, reset=True)
+        corpora = self._corpora(X, reset=True)
+        self.labels_ = None
+        if self.task == "labels" and self.method == "likelihood":
+            labels = self.labels
+            if labels is None:
+                labels = sorted({item.text for c in corpora for item in c or ()})
+            self.labels_ = list(dict.fromkeys(labels))
         task = self._make_task()
         self.signatures_ = {}
         for name, recipe in self._recipes().items():
@@ -211,7 +271,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) or (n_samples, 1)
+        X : array-like of shape (n_samples,) or (n_samples, n_columns)
             As in `fit`.
 
         Returns
@@ -265,7 +325,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         names : ndarray of str
         """
         check_is_fitted(self)
-        metrics = self._make_task().metrics
+        metrics = self._make_task().names
         if not isinstance(self.model, list | Mapping):
             return np.asarray(metrics, dtype=object)
         names = [
@@ -310,16 +370,26 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
 
     def _make_task(self) -> Task:
         """Return what the models are asked."""
+        kinds = {
+            "likelihood": LikelihoodTask,
+            "translation": TranslationTask,
+            "labels": LabelTask,
+        }
         metrics = self.metrics
         if metrics == "default":
-            metrics = LikelihoodTask.default_metrics
-        return LikelihoodTask(
-            tuple(metrics),
-            self.bos,
-            self.window,
-            self.stride,
-            self.max_tokens_per_batch,
-        )
+            metrics = kinds[self.task].default_metrics
+        metrics, max_tokens = tuple(metrics), self.max_tokens_per_batch
+        if self.task == "likelihood":
+            return LikelihoodTask(
+                metrics, self.bos, self.window, self.stride, max_tokens, self.prompt
+            )
+        options = GenerationOptions.of(self.generation)
+        generator = Generator(self.prompt, self.bos, options, max_tokens)
+        if self.task == "translation":
+            return TranslationTask(metrics, generator, self.spm_model)
+        generator = replace(generator, default_prompt=DEFAULT_PROMPT)
+        labels = None if self.labels_ is None else tuple(self.labels_)
+        return LabelTask(metrics, generator, labels, self.normalize)
 
     def _recipes(self) -> dict[str | None, ModelRecipe]:
         """Return how each model is loaded, by its name."""
@@ -348,14 +418,44 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
             X[:, 0] = cells
         elif X.ndim == 1:
             X = X.to_frame() if isinstance(X, pd.Series) else X[:, None]
-        if X.ndim != 2 or X.shape[1] != 1:
+        codes = self._language_columns(X)
+        columns = {column for column in codes if column is not None}
+        if X.ndim != 2 or X.shape[1] - len(columns) != 1:
             raise ValueError(
-                f"X expects one column of texts. Got an array of shape {X.shape}. Pass "
+                "X expects one column of texts, and those that source_lang and "
+                f"target_lang name. Got an array of shape {X.shape}. Pass "
                 'X[["text"]], or name the column in a ColumnTransformer.'
             )
         validate_data(self, X, skip_check_array=True, reset=reset)
-        cells = (X.iloc[:, 0] if isinstance(X, pd.DataFrame) else X[:, 0]).tolist()
-        return [parse_cell(cell, row) for row, cell in enumerate(cells)]
+        languages = [
+            [given] * len(X) if column is None else [_code(x) for x in X[column]]
+            for given, column in zip(
+                (self.source_lang, self.target_lang), codes, strict=True
+            )
+        ]
+        if isinstance(X, pd.DataFrame):
+            (texts,) = (X[name] for name in X.columns if name not in columns)
+        else:
+            texts = X[:, 0]
+        return [
+            parse_cell(cell, row, pair)
+            for row, (cell, *pair) in enumerate(
+                zip(texts.tolist(), *languages, strict=True)
+            )
+        ]
+
+    def _language_columns(self, X):
+        """Return the columns of X that hold languages, or None for each."""
+        names = X.columns if isinstance(X, pd.DataFrame) else ()
+        return [
+            code if code is not None and code in names else None
+            for code in (self.source_lang, self.target_lang)
+        ]
+
+
+def _code(cell: Any) -> str | None:
+    """Return the code in a cell; None where there is none."""
+    return None if pd.isna(cell) else cell
 
 
 def _several(model: Any) -> dict[str | None, Any]:

@@ -11,31 +11,25 @@ from ._encoding import EncodingPolicy, Item, encode_alone, make_policy
 from ._likelihood import Encode, TokenScores, score_likelihoods
 from ._loading import LanguageModel
 from ._measures import DEFAULT_METRICS, Corpus, find_metric
-from ._pairs import PairEncoder
-from ._prompts import check_prompt, fill_prompt
+from ._pairs import PairEncoder, check_pair
+from ._prompts import check_prompt
 
 # Raised when the same texts get other scores than before: older caches are not read.
 VERSION = 1
-
-
-def check_pair(item: Item, model: LanguageModel, prompt: str | None) -> None:
-    """Say if an item has no source, or languages that a model doesn't know."""
-    if item.source is None:
-        raise ValueError(
-            f"{model.name} expects tuples (source, text) in X. Got the text "
-            f"{item.text[:40]!r} alone."
-        )
-    fill_prompt(prompt, "", item.source_lang, item.target_lang)
-    if model.kind == "seq2seq" and model.languages is not None:
-        model.languages.find(item.target_lang)
-        if not model.languages.target_first:
-            model.languages.find(item.source_lang, "source_lang")
 
 
 class Task(Protocol):
     """What is asked of a model: items in, an answer for each, metrics of corpora."""
 
     default_metrics: ClassVar[tuple[str, ...]]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is asked for."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the features that these make."""
 
     def check(self, model: LanguageModel) -> None:
         """Say at once what is wrong."""
@@ -78,6 +72,11 @@ class LikelihoodTask:
     prompt: str | None = None
 
     default_metrics: ClassVar = DEFAULT_METRICS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the features."""
+        return self.metrics
 
     @property
     def level(self) -> str:
