@@ -137,9 +137,10 @@ class ScoreCache:
         """Return what is kept: a row per signature, those used last first."""
         with self._errors():
             rows = self._connection.execute(
-                "SELECT id, signature, created, used, COUNT(item), "
+                "SELECT id, signatures.signature, created, used, COUNT(item), "
                 "COALESCE(SUM(LENGTH(value) + LENGTH(item)), 0) FROM signatures "
-                "LEFT JOIN results ON signature = id GROUP BY id ORDER BY used DESC"
+                "LEFT JOIN results ON results.signature = id "
+                "GROUP BY id ORDER BY used DESC"
             ).fetchall()
         names = ["id", "signature", "created", "used", "n_texts", "n_bytes"]
         frame = pd.DataFrame(rows, columns=names)
