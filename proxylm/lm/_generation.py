@@ -281,7 +281,9 @@ def _read_answer(ids: Sequence[int], model: LanguageModel) -> Generated:
     if model.kind == "seq2seq" and model.languages is not None:
         special |= set(model.languages.ids.values())
     kept = [token for token in ids if token not in special]
-    text = tokenizer.decode(kept, clean_up_tokenization_spaces=False)
+    text = tokenizer.decode(
+        kept, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
     if model.kind == "causal":
         text = text.partition("\n")[0]
     return Generated(text.strip(), len(kept))
