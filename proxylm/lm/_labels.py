@@ -65,8 +65,9 @@ class LabelTask:
             isinstance(label, str) and label for label in self.labels
         ):
             raise ValueError(
-                f"labels expects at least two strings to choose from. Got "
-                f"{list(self.labels)}."
+                "labels expects at least two strings to choose from. Got "
+                f"{list(self.labels)}. Pass them, or (text, label) pairs with two "
+                "labels to fit."
             )
 
     def items_of(self, item: Item, model: LanguageModel) -> list[Item]:
