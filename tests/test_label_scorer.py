@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from tiny_models import TEXTS, make_model, make_seq2seq, make_tokenizer, save
+from tiny_models import CAUSAL, TEXTS, make_model, make_seq2seq, make_tokenizer, save
 
 from proxylm import ProxyScorer
-from proxylm.lm import _labels
+from proxylm.lm import _branches, _engine, _labels
 from proxylm.lm._cache import ScoreCache
+from proxylm.lm._encoding import Chunk
 from proxylm.lm._likelihood import TokenScores
 from proxylm.metrics import score_labels, score_slots
 
@@ -92,6 +93,60 @@ def test_likelihoods_are_the_same_whatever_the_batch(request, kind, budget):
     expected = answers_of(alone, PAIRS)
     for key, scores in answers_of(other, PAIRS[::-1]).items():
         np.testing.assert_allclose(scores.logprob, expected[key].logprob, rtol=2e-6)
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_labels_beside_each_other_do_not_see_each_other(name, monkeypatch):
+    model = make_model(name), make_tokenizer()
+    scorer = ProxyScorer(model, task="labels", prompt="{text}:").fit(PAIRS)
+    pairs = [(text[:40], label) for text, label in PAIRS]
+    found = answers_of(scorer, pairs)
+    assert _branches.reads_branches(model[0]) == (name not in OWN_ATTENTION)
+    monkeypatch.setattr(_engine, "reads_branches", lambda module: False)
+    for key, plain in answers_of(scorer, pairs).items():
+        np.testing.assert_allclose(found[key].logprob, plain.logprob, rtol=1e-5)
+
+
+OWN_ATTENTION = {"mistral", "gemma2", "gemma3", "bloom", "mamba"}
+
+
+@pytest.mark.parametrize("longest", [1, 12, 20, 1_024])
+def test_rows_of_continuations_are_no_longer_than_they_may_be(longest):
+    rng = np.random.default_rng(0)
+    chunks = []
+    for number in range(40):
+        context = np.full(3 + number % 4, number % 4)
+        ids = np.concatenate([context, rng.integers(9, size=rng.integers(1, 7))])
+        positions = np.arange(len(context) - 1, len(ids))
+        chunks.append(
+            Chunk(number, ids, positions, positions, 0, n_context=len(context))
+        )
+    joined = list(_branches.join_branches(chunks, longest))
+    parts = [part for row in joined for part in row.branches or (row,)]
+    assert sorted(part.text for part in parts) == list(range(40))
+    for row in joined:
+        assert len(row.ids) <= longest or not row.branches
+        sees, places = _branches.branch_mask([row], len(row.ids))
+        ends = np.cumsum([len(part.positions) for part in row.branches], dtype=int)
+        for part, end in zip(row.branches, ends, strict=True):
+            seen = np.flatnonzero(sees[0, row.positions[end - 1]])
+            np.testing.assert_array_equal(row.ids[seen], part.ids)
+            np.testing.assert_array_equal(places[0, seen], np.arange(len(part.ids)))
+    assert len(joined) == {1: 40, 1_024: 4}.get(longest, len(joined))
+
+
+def test_a_prompt_is_read_once_for_all_labels(causal):
+    seen = []
+    hook = causal[0].model.register_forward_pre_hook(
+        lambda module, args, named: seen.append(named["input_ids"].shape),
+        with_kwargs=True,
+    )
+    scorer = ProxyScorer(causal, task="labels", labels=LABELS).fit(PAIRS)
+    answers_of(scorer, PAIRS[:1])
+    hook.remove()
+    n_tokens = len(causal[1](TEXTS[0], add_special_tokens=False).input_ids)
+    ((n_rows, longest),) = seen[-1:]
+    assert n_rows == 1 and longest < n_tokens + 40
 
 
 @pytest.mark.parametrize("normalize", ["none", "tokens", "bytes"])

@@ -47,6 +47,8 @@ class Chunk(NamedTuple):
     first: int
     masked: int = -1  # position that is hidden from a masked model
     encoder_ids: np.ndarray | None = None
+    n_context: int = 0  # tokens at the beginning that others may have in common
+    branches: tuple["Chunk", ...] = ()  # those that are read as this one
 
 
 @dataclass(frozen=True)

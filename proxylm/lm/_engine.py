@@ -2,10 +2,18 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._branches import (
+    LONGEST_ROW,
+    branch_arguments,
+    branch_mask,
+    join_branches,
+    reads_branches,
+)
 from ._encoding import Chunk
 from ._loading import LanguageModel
 from ._output_layer import (
@@ -171,6 +179,10 @@ class LikelihoodEngine:
 
         While a GPU works on a batch, the scores of the one before are fetched.
         """
+        chunks = list(chunks)
+        if any(chunk.n_context for chunk in chunks) and self._reads_branches:
+            longest = min(LONGEST_ROW, self._batches.budget)
+            chunks = list(join_branches(chunks, longest))
         waiting = None
         for launched in self._batches(chunks):
             if waiting is not None:
@@ -178,6 +190,10 @@ class LikelihoodEngine:
             waiting = launched
         if waiting is not None:
             yield self._fetch(*waiting)
+
+    @cached_property
+    def _reads_branches(self) -> bool:
+        return self._model.kind == "causal" and reads_branches(self._model.module)
 
     def _launch(self, batch: list[Chunk]) -> tuple[list[Chunk], TokenTensors]:
         """Start to score a batch."""
@@ -197,6 +213,9 @@ class LikelihoodEngine:
             arguments["attention_mask"] = mask
         else:  # padding stands at the end, where no causal model sees it
             arguments["use_cache"] = False
+        if any(chunk.branches for chunk in batch):
+            told = map(self._to_device, branch_mask(batch, ids.shape[1]))
+            arguments |= branch_arguments(self._model.module, *told)
         if self._output is None:
             hidden = self._model.module(**arguments).logits[rows, columns]
             return score_tokens(ModuleOutput(), hidden, targets, self._level)
@@ -229,6 +248,7 @@ class LikelihoodEngine:
 
     def _fetch(self, batch: list[Chunk], tensors: TokenTensors) -> list[ChunkScores]:
         """Return the scores of a batch as arrays."""
+        batch = [part for chunk in batch for part in chunk.branches or (chunk,)]
         ends = np.cumsum([len(chunk.targets) for chunk in batch])[:-1]
         columns = [
             [None] * len(batch) if tensor is None else np.split(as_array(tensor), ends)

@@ -266,7 +266,8 @@ class PromptEncoder:
             chunks = []
             if len(scored.ids):
                 positions = np.arange(first, len(ids)) - 1
-                chunks = [Chunk(number, ids[:-1], positions, scored.ids, 0)]
+                chunk = Chunk(number, ids[:-1], positions, scored.ids, 0)
+                chunks = [chunk._replace(n_context=first)]
             found.append((scored, chunks))
         return found
 
