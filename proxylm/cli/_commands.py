@@ -133,6 +133,29 @@ def featurize(args: argparse.Namespace) -> None:
     featurize_manifest(task)
 
 
+def score(args: argparse.Namespace) -> None:
+    """Score texts by language models."""
+    from proxylm.cli._score import Scoring, score_texts
+
+    options = _given(args, "model", "metrics", "task", "dtype", "device", "bos")
+    options |= _given(args, "window", "stride", "max_tokens_per_batch", "n_jobs")
+    options |= _given(args, "source_lang", "target_lang", "prompt")
+    task = Scoring(
+        texts=args.texts,
+        output=args.output,
+        options={**options, "progress": not args.quiet},
+        cache=args.cache,
+    )
+    score_texts(task)
+
+
+def cache(args: argparse.Namespace) -> None:
+    """Show what a cache of scores keeps, and remove what is asked for."""
+    from proxylm.cli._cache import show_cache
+
+    show_cache(args.folder, args.prune, args.older_than)
+
+
 def datasets(args: argparse.Namespace) -> None:
     """List the published record tables."""
     import proxylm

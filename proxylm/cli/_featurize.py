@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,34 @@ def _resolved(cell: Any, folder: Path) -> Any:
     return cell
 
 
-def read_manifest(path: Path, sizes: Sequence[int]) -> pd.DataFrame:
+def read_manifest(path: Path, texts: Sequence[str]) -> pd.DataFrame:
+    """Return the table of a manifest; paths in the columns of texts are resolved."""
+    if path.suffix.lower() in YAML_SUFFIXES:
+        table = _read_yaml_records(path)
+    else:
+        table = read_records(path)
+    table = table.copy()
+    for name in set(texts) & set(table.columns):
+        table[name] = [_resolved(cell, path.parent) for cell in table[name]]
+    return table
+
+
+@contextmanager
+def keep_until_written(output: Path, cache: Path | None, done: str) -> Iterator[Path]:
+    """Yield the folder of a cache, by default one that goes when the table is there."""
+    folder = cache or output.with_name(f"{output.name}.partial")
+    try:
+        yield folder
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Interrupted. What was {done} is kept in {folder}. Run the same command "
+            "again to go on."
+        ) from None
+    if cache is None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_texts(path: Path, sizes: Sequence[int]) -> pd.DataFrame:
     """Return the table of texts and codes that a file or a folder stands for."""
     if path.is_dir():
         return proxylm.read_dataset_folder(path, sizes=sizes or (None,))
@@ -65,14 +93,7 @@ def read_manifest(path: Path, sizes: Sequence[int]) -> pd.DataFrame:
             f"--sizes expects a folder of data sets. Got the manifest {path}. Give "
             "each size its own training file there."
         )
-    if path.suffix.lower() in YAML_SUFFIXES:
-        table = _read_yaml_records(path)
-    else:
-        table = read_records(path)
-    table = table.copy()
-    for name in set(TEXTS) & set(table.columns):
-        table[name] = [_resolved(cell, path.parent) for cell in table[name]]
-    return table
+    return read_manifest(path, TEXTS)
 
 
 def _check_names(table: pd.DataFrame, given: list[str], made: set[str]) -> None:
@@ -88,7 +109,7 @@ def _check_names(table: pd.DataFrame, given: list[str], made: set[str]) -> None:
 def featurize_manifest(task: Featurization) -> None:
     """Write the record table of a manifest."""
     table_suffix(task.output)  # says at once if the name is none
-    table = read_manifest(task.manifest, task.sizes)
+    table = _read_texts(task.manifest, task.sizes)
     texts = [name for name in TEXTS if name in table]
     codes = [name for name in CODES if name in table]
     if not texts and not codes:
@@ -96,9 +117,7 @@ def featurize_manifest(task: Featurization) -> None:
             f"{task.manifest} is expected to have columns among {[*TEXTS, *CODES]}. "
             f"It has {list(table.columns)}."
         )
-    # What is done is kept until the table is there, so that a run can be resumed.
-    cache = task.cache or task.output.with_name(f"{task.output.name}.partial")
-    options = {"texts__cache_dir": os.fspath(cache), "texts__progress": task.progress}
+    options = {"texts__progress": task.progress}
     options |= {f"texts__{name}": value for name, value in task.texts.items()}
     options |= {f"languages__{name}": value for name, value in task.languages.items()}
     transformer = proxylm.make_features(texts, codes)
@@ -115,19 +134,14 @@ def featurize_manifest(task: Featurization) -> None:
     if "dataset_size" in made:  # it is counted
         table = table.drop(columns="dataset_size", errors="ignore")
     _check_names(table, texts + codes, made)
-    try:
+    with keep_until_written(task.output, task.cache, "counted") as cache:
+        if "texts" in parts:
+            transformer.set_params(texts__cache_dir=os.fspath(cache))
         records = transformer.fit_transform(table)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Interrupted. What was counted is kept in {cache}. Run the same command "
-            "again to go on."
-        ) from None
-    # Codes and names first, as in a table that a person reads.
-    labels = [name for name in table if name not in texts]
-    records = records[labels + [name for name in records if name not in labels]]
-    write_records(records, task.output)
-    if task.cache is None:
-        shutil.rmtree(cache, ignore_errors=True)
+        # Codes and names first, as in a table that a person reads.
+        labels = [name for name in table if name not in texts]
+        records = records[labels + [name for name in records if name not in labels]]
+        write_records(records, task.output)
     print(
         f"{task.output}: {len(records)} records, {records.shape[1]} columns. Next, "
         f"with a column of scores: proxylm evaluate {task.output} --target COLUMN"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from proxylm._version import __version__
-from proxylm.cli._commands import datasets, evaluate, featurize, run
+from proxylm.cli._commands import cache, datasets, evaluate, featurize, run, score
 
 DESCRIPTION = """\
 Predict how well a language model will do where it was never tried, and see how good
@@ -16,6 +16,7 @@ examples:
   proxylm run examples/mt560_lolo.yaml --set records.features=nlperf --seeds 42,43
   proxylm evaluate scores.csv --target big_bleu --proxies small_bleu,tiny_bleu
   proxylm featurize manifest.csv -o records.parquet
+  proxylm score manifest.csv --model HuggingFaceTB/SmolLM-135M -o scores.csv
   proxylm datasets
   proxylm --config original.yaml
 """
@@ -40,10 +41,37 @@ def _numbers(text: str) -> list[float]:
     return [float(word) for word in _words(text)]
 
 
+def _one_or_several(text: str) -> str | list[str]:
+    words = _words(text)
+    return words[0] if len(words) == 1 else words
+
+
+def _bos(text: str) -> str | bool:
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def _prompt(text: str) -> str:
+    """Return a prompt with the line breaks that a shell makes it hard to type."""
+    return text.replace("\\n", "\n")
+
+
+def _ids(text: str) -> str | list[int]:
+    return text if text == "all" else _seeds(text)
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not days >= 0:
+        raise ValueError
+    return days
+
+
 # argparse names the function in its message on a bad value.
 _sizes.__name__ = "list of whole numbers above 0"
 _seeds.__name__ = "list of whole numbers"
 _numbers.__name__ = "list of numbers"
+_ids.__name__ = "list of ids"
+_days.__name__ = "number of days"
 
 
 def _base_parser() -> argparse.ArgumentParser:
@@ -253,6 +281,141 @@ def _add_featurize(commands: Any) -> None:
     group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
+def _add_score(commands: Any) -> None:
+    parser = commands.add_parser(
+        "score",
+        parents=[_base_parser()],
+        help="score texts by small language models",
+        description="Score texts by small language models. Of a manifest, each row is "
+        "a corpus that is scored as a whole; of a text file, each line is scored.",
+    )
+    parser.set_defaults(command=score)
+    parser.add_argument(
+        "texts",
+        metavar="TEXTS",
+        type=Path,
+        help="a .csv, .tsv, .parquet or .yaml file, a record per row: in the column "
+        "text a text file with a sentence a line, in source, for pairs, a file with as "
+        "many lines (paths from the manifest's folder), codes in source_lang, "
+        "target_lang, and any others; or a .txt file, a text a line",
+    )
+    parser.add_argument(
+        "--model",
+        type=_one_or_several,
+        metavar="MODEL,MODEL",
+        required=True,
+        help="folders, GGUF files or names in the Hugging Face hub",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="TABLE",
+        type=Path,
+        required=True,
+        help="the .csv, .tsv or .parquet file to write",
+    )
+    group = parser.add_argument_group("scores")
+    group.add_argument(
+        "--task",
+        choices=("likelihood", "translation", "labels"),
+        help="say how probable texts are, the default; translate sources, with texts "
+        "as references; or find the labels of sources, with texts as labels",
+    )
+    group.add_argument(
+        "--metrics",
+        type=_words,
+        metavar="NAME,NAME",
+        help="which; default the usual ones of the task",
+    )
+    group.add_argument(
+        "--source-lang",
+        metavar="CODE",
+        help="language of the sources, or the column that has it; default the column "
+        "source_lang",
+    )
+    group.add_argument(
+        "--target-lang",
+        metavar="CODE",
+        help="language of the texts, or the column that has it; default the column "
+        "target_lang",
+    )
+    group.add_argument(
+        "--prompt",
+        type=_prompt,
+        metavar="TEXT",
+        help=r"what a model reads, with {text}, {source_language} and "
+        r"{target_language} in it; \n is a line break",
+    )
+    group.add_argument(
+        "--bos",
+        type=_bos,
+        metavar="TOKEN",
+        help="what stands before each text: auto, the default, true, false or a token",
+    )
+    group.add_argument(
+        "--window", type=int, metavar="N", help="tokens that a model reads at once"
+    )
+    group.add_argument(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="tokens from one window of a longer text to the next; default half of one",
+    )
+    group = parser.add_argument_group("the run")
+    group.add_argument(
+        "--dtype",
+        choices=("auto", "float32", "bfloat16", "float16", "float64"),
+        help="type of numbers; default bfloat16 where the hardware computes with it, "
+        "else float32",
+    )
+    group.add_argument(
+        "--device",
+        type=_one_or_several,
+        metavar="NAME",
+        help="cpu, cuda, cuda:1 or the like; default a GPU if there is one",
+    )
+    group.add_argument(
+        "--max-tokens",
+        dest="max_tokens_per_batch",
+        type=int,
+        metavar="N",
+        help="tokens of a batch; by default as many as suit the device",
+    )
+    group.add_argument(
+        "--n-jobs", type=int, metavar="N", help="workers, each of which loads the model"
+    )
+    group.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        help="folder that keeps the scores of each text; by default it is removed when "
+        "the table is there",
+    )
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_cache(commands: Any) -> None:
+    parser = commands.add_parser(
+        "cache",
+        parents=[_base_parser()],
+        help="list or remove scores that were kept",
+        description="List the scores that `proxylm score --cache DIR` and ProxyScorer "
+        "keep in a folder, or remove some of them.",
+    )
+    parser.set_defaults(command=cache)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder of the cache")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--prune", type=_ids, metavar="all|ID,ID", help="remove all, or those"
+    )
+    group.add_argument(
+        "--older-than",
+        type=_days,
+        metavar="DAYS",
+        help="remove those that were last used longer ago",
+    )
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="proxylm",
@@ -281,6 +444,8 @@ def build_parser() -> argparse.ArgumentParser:
     from_file.add_argument("file", metavar="FILE", type=Path, help="a YAML file")
     _add_evaluate(commands)
     _add_featurize(commands)
+    _add_score(commands)
+    _add_cache(commands)
     listing = commands.add_parser(
         "datasets",
         parents=[_base_parser()],
