@@ -11,6 +11,9 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+# Tests run side by side, and these models are too small for threads.
+torch.set_num_threads(1)
+
 TEXTS = [
     "All human beings are born free and equal in dignity and rights.",
     "They are endowed with reason and conscience and should act towards one another.",
@@ -86,16 +89,16 @@ def make_tokenizer(*, bos="<s>", eos="</s>", pad="<pad>", around=False, **option
     )
 
 
-def make_model(name, *, seed=0, dtype=torch.float32, scale=4.0, **changes):
+def make_model(name, *, seed=0, dtype=torch.float32, **changes):
     """Return a causal or masked model of an architecture, its weights random.
 
-    `scale` widens the initial weights, so that predictions are far from uniform.
+    Its output weights are wide, so that predictions are far from uniform.
     """
     prefix, options = (CAUSAL | MASKED)[name]
     config_class = getattr(transformers, f"{prefix}Config")
     options = {
         "vocab_size": len(make_tokenizer()),
-        "initializer_range": 0.02 * scale,
+        "initializer_range": 0.08,
         "bos_token_id": 1,
         "eos_token_id": 2,
         "pad_token_id": 0,
@@ -108,6 +111,8 @@ def make_model(name, *, seed=0, dtype=torch.float32, scale=4.0, **changes):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = getattr(transformers, f"AutoModelFor{kind}").from_config(config)
+    with torch.no_grad():
+        model.get_output_embeddings().weight *= 4
     return model.to(dtype).eval()
 
 

@@ -121,8 +121,6 @@ def score_texts(task: Scoring) -> None:
     """Write the table of the scores of texts."""
     table_suffix(task.output)  # says at once if the name is none
     table, cells = _read_texts(task.texts)
-    if not task.options["progress"]:  # transformers shows a bar of its own
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     codes = {name: task.options.get(name, name) for name in CODES}
     codes = {
         name: code

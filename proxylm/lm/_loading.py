@@ -6,6 +6,8 @@ import logging
 import os
 import shutil
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -178,6 +180,19 @@ def _kind_of(config: Any, module: Any) -> str:
     return "causal"
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the progress bars of transformers out of ours."""
+    messages = import_optional("transformers.utils.logging", extra="lm")
+    is_shown = messages.is_progress_bar_enabled()
+    messages.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if is_shown:
+            messages.enable_progress_bar()
+
+
 class LanguageModel:
     """A language model whose parts are loaded when they are first used.
 
@@ -232,12 +247,6 @@ class LanguageModel:
             return digest
         text = _tokenizer_text(self.tokenizer).encode()
         return f"{digest}+{hashlib.sha256(text).hexdigest()}"
-
-    @property
-    def label(self) -> str:
-        """The name with as much of the digest as tells versions apart."""
-        _, at, commit = self.digest.partition("@")
-        return f"{self.name}@{(commit if at else self.digest)[:10]}"
 
     @cached_property
     def config(self) -> Any:
@@ -306,12 +315,13 @@ class LanguageModel:
         if location.gguf_file:
             arguments["gguf_file"] = location.gguf_file
         try:
-            return auto.from_pretrained(
-                location.place,
-                revision=location.revision or "main",
-                trust_remote_code=self._options.trust_remote_code,
-                **arguments,
-            )
+            with _quiet():
+                return auto.from_pretrained(
+                    location.place,
+                    revision=location.revision or "main",
+                    trust_remote_code=self._options.trust_remote_code,
+                    **arguments,
+                )
         except (OSError, ValueError, KeyError) as error:
             if "trust_remote_code" in str(error):
                 raise ValueError(

@@ -157,6 +157,8 @@ def answer_items(
         logger.info("%s: %d of %d texts are cached", model.name, len(found), len(items))
     todo = [items[number] for number in missing]
     n_workers = min(effective_n_jobs(n_jobs), len(todo))
+    if todo and n_workers <= 1:
+        _ = model.module  # loaded before the clock of the bar starts
     bar = _Progress(todo, model.name) if progress and todo else None
     try:
         if n_workers > 1:
