@@ -25,6 +25,7 @@ PAGES = [
 ROOMS = [
     *["datasets", "inspection", "languages", "metrics", "model_selection", "records"],
     "text",
+    "lm",
 ]
 
 
