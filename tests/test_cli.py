@@ -103,7 +103,9 @@ def test_help_names_the_commands_and_loads_nothing_heavy():
         assert command in result.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "evaluate", "datasets"])
+@pytest.mark.parametrize(
+    "command", ["run", "evaluate", "featurize", "score", "cache", "datasets"]
+)
 def test_every_command_has_help(capsys, command):
     code, out, _ = call(capsys, command, "--help")
     assert code == 0
