@@ -527,19 +527,21 @@ scorer.fit_transform(texts)
 
 def test_a_killed_run_goes_on_where_it_was(folder, tmp_path):
     command = [sys.executable, "-c", INTERRUPTED, folder, str(tmp_path)]
-    seen = []
+    runs = []
     for n_batches in (2, 5, 3):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             lines = [process.stdout.readline() for _ in range(n_batches)]
             process.send_signal(signal.SIGKILL)
             lines += process.stdout.readlines()
-        seen.append([text for line in lines for text in line.strip().split(";")])
+        runs.append([line.strip().split(";") for line in lines])
     finished = subprocess.run(command, capture_output=True, text=True, check=True)
-    seen.append([t for line in finished.stdout.splitlines() for t in line.split(";")])
+    runs.append([line.split(";") for line in finished.stdout.splitlines()])
+    for number, run in enumerate(runs[:-1]):
+        done = {text for batch in run[:-1] for text in batch}
+        assert done  # all but the batch in flight
+        later = [batch for other in runs[number + 1 :] for batch in other]
+        assert done.isdisjoint(text for batch in later for text in batch)
     texts = [f"text number {k} " * (1 + k % 7) for k in range(60)]
-    scored = [text for run in seen for text in run]
-    # A batch in flight, and one whose scores are not fetched yet, for each kill.
-    assert len(scored) <= len(texts) + 3 * 2 * 8
     expected = ProxyScorer(folder, dtype="float32").fit_transform(texts)
     found = ProxyScorer(folder, dtype="float32", cache_dir=tmp_path)
     np.testing.assert_allclose(found.fit_transform(texts), expected, rtol=1e-5)

@@ -29,7 +29,7 @@ from ._torch import as_array, import_torch
 logger = logging.getLogger(__name__)
 
 # Tokens of a batch, with its padding, by kind of device.
-TOKEN_BUDGET = {"cpu": 1_024, "cuda": 32_768}
+TOKEN_BUDGET = {"cpu": 512, "cuda": 32_768}
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -185,6 +185,9 @@ class LikelihoodEngine:
             chunks = list(join_branches(chunks, longest))
         waiting = None
         for launched in self._batches(chunks):
+            if self._device_kind == "cpu":
+                yield self._fetch(*launched)
+                continue
             if waiting is not None:
                 yield self._fetch(*waiting)
             waiting = launched
