@@ -13,7 +13,7 @@ import proxylm
 PACKAGE = Path(proxylm.__file__).parent
 # A room imports from the floors before its own and from itself.
 FLOORS = [
-    {"_files", "_mixed_output", "_nearest", "_optional", "_version"},
+    {"_files", "_mixed_output", "_nearest", "_optional", "_unicode", "_version"},
     {"_remote", "_sentencepiece", "_words"},
     {"languages"},
     {"records", "metrics", "splitters"},

@@ -59,5 +59,4 @@ def show_cache(
             chosen = _chosen(cache.summary(), ids, days)
             print(f"Removed {cache.prune(chosen):,} texts.")
         kept = cache.summary()
-    kept = kept[kept["n_texts"] > 0]  # some were only looked for
     print(_format(kept) if len(kept) else f"{folder} keeps no scores.")

@@ -187,10 +187,25 @@ def _add_evaluate(commands: Any) -> None:
     )
 
 
+def _output_parser() -> argparse.ArgumentParser:
+    """Return the arguments of commands that turn texts into a table."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="TABLE",
+        type=Path,
+        required=True,
+        help="the .csv, .tsv or .parquet file to write",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
 def _add_featurize(commands: Any) -> None:
     parser = commands.add_parser(
         "featurize",
-        parents=[_base_parser()],
+        parents=[_base_parser(), _output_parser()],
         help="turn texts and language codes into a record table",
         description="Turn texts and language codes into a record table: statistics of "
         "training, development and test texts, and distances between the languages.",
@@ -204,14 +219,6 @@ def _add_featurize(commands: Any) -> None:
         "columns train, dev, test (paths from the manifest's folder), codes in "
         "source_lang, target_lang, and any others; or a folder in the layout of the "
         "original ProxyLM",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="TABLE",
-        type=Path,
-        required=True,
-        help="the .csv, .tsv or .parquet file to write",
     )
     group = parser.add_argument_group("texts")
     group.add_argument(
@@ -278,13 +285,12 @@ def _add_featurize(commands: Any) -> None:
     group.add_argument(
         "--n-jobs", type=int, metavar="N", help="texts read side by side"
     )
-    group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_score(commands: Any) -> None:
     parser = commands.add_parser(
         "score",
-        parents=[_base_parser()],
+        parents=[_base_parser(), _output_parser()],
         help="score texts by small language models",
         description="Score texts by small language models. Of a manifest, each row is "
         "a corpus that is scored as a whole; of a text file, each line is scored.",
@@ -305,14 +311,6 @@ def _add_score(commands: Any) -> None:
         metavar="MODEL,MODEL",
         required=True,
         help="folders, GGUF files or names in the Hugging Face hub",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="TABLE",
-        type=Path,
-        required=True,
-        help="the .csv, .tsv or .parquet file to write",
     )
     group = parser.add_argument_group("scores")
     group.add_argument(
@@ -391,7 +389,6 @@ def _add_score(commands: Any) -> None:
         help="folder that keeps the scores of each text; by default it is removed when "
         "the table is there",
     )
-    group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_cache(commands: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._encoding import Chunk
+from ._output_layer import is_near
 from ._torch import import_torch
 
 # A row grows by more continuations up to so many tokens.
@@ -122,6 +123,4 @@ def reads_branches(module: Any) -> bool:
         found = states(row.ids, **branch_arguments(module, *told))
         alone = [states(chunk.ids) for chunk in chunks]
     expected = torch.cat([alone[0], *(one[len(context) :] for one in alone[1:])])
-    is_exact = module.dtype in (torch.float32, torch.float64)
-    tolerance = (1e-4 if is_exact else 0.05) * expected.std().clamp(min=1e-6)
-    return bool((found - expected).abs().max() <= tolerance)
+    return is_near(found, expected)

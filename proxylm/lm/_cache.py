@@ -43,6 +43,10 @@ def item_key(item: Item) -> bytes:
     return digest.digest()
 
 
+def _as_text(signature: Mapping[str, Any]) -> str:
+    return json.dumps(signature, sort_keys=True, ensure_ascii=False)
+
+
 class ScoreCache:
     """Scores by what was scored and how.
 
@@ -91,16 +95,24 @@ class ScoreCache:
                 "file, whose scores are then computed anew, or pass another cache_dir."
             ) from error
 
+    def find_signature(self, signature: Mapping[str, Any]) -> int | None:
+        """Return the number of a signature and note its use; None of one unknown."""
+        with self._errors():
+            found = self._connection.execute(
+                "UPDATE signatures SET used = ? WHERE signature = ? RETURNING id",
+                (time.time(), _as_text(signature)),
+            ).fetchall()
+        return found[0][0] if found else None
+
     def signature_id(self, signature: Mapping[str, Any]) -> int:
         """Return the number of a signature, new or known, and note its use."""
-        text = json.dumps(signature, sort_keys=True, ensure_ascii=False)
         now = time.time()
         with self._errors():
             ((number,),) = self._connection.execute(
                 "INSERT INTO signatures (signature, created, used) VALUES (?, ?, ?) "
                 "ON CONFLICT (signature) DO UPDATE SET used = excluded.used "
                 "RETURNING id",
-                (text, now, now),
+                (_as_text(signature), now, now),
             ).fetchall()
         return number
 
@@ -139,7 +151,7 @@ class ScoreCache:
             rows = self._connection.execute(
                 "SELECT id, signatures.signature, created, used, COUNT(item), "
                 "COALESCE(SUM(LENGTH(value) + LENGTH(item)), 0) FROM signatures "
-                "LEFT JOIN results ON results.signature = id "
+                "JOIN results ON results.signature = id "
                 "GROUP BY id ORDER BY used DESC"
             ).fetchall()
         names = ["id", "signature", "created", "used", "n_texts", "n_bytes"]

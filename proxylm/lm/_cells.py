@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._encoding import Item, clean
+from proxylm._unicode import valid_unicode
+
+from ._encoding import Item
 
 
 def _is_missing(cell: Any) -> bool:
@@ -22,10 +24,10 @@ def _is_pair(cell: Any) -> bool:
 
 def _as_item(cell: Any, languages: tuple[str | None, str | None], where: str) -> Item:
     if isinstance(cell, str):
-        return Item(clean(cell), None, *languages)
+        return Item(valid_unicode(cell), None, *languages)
     if _is_pair(cell):
         source, text = cell
-        return Item(clean(text), clean(source), *languages)
+        return Item(valid_unicode(text), valid_unicode(source), *languages)
     raise TypeError(
         f"{where} expects a text or a tuple (source, text). Got {cell!r:.60} of type "
         f"{type(cell).__name__}."

@@ -12,6 +12,8 @@ from ._loading import LanguageModel
 LARGEST_WINDOW = 8_192
 UNLIMITED = 1_000_000_000
 LIMITS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+# Of models whose positions start behind that of the padding.
+OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl")
 PROBE = "a"
 
 
@@ -67,15 +69,6 @@ class EncodingPolicy:
         return bool(self.prefix)
 
 
-def clean(text: str) -> str:
-    """Return a text that is valid Unicode: half of a surrogate pair becomes U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def added_by_tokenizer(tokenizer: Any) -> tuple[list[int], list[int]]:
     """Return the special tokens that a tokenizer puts before and after a text."""
     plain = list(tokenizer(PROBE, add_special_tokens=False)["input_ids"])
@@ -120,12 +113,8 @@ def model_window(model: LanguageModel) -> int:
     found.append(getattr(model.tokenizer, "model_max_length", None))
     limits = [n for n in found if isinstance(n, int) and 0 < n < UNLIMITED]
     if model.kind == "masked" and config.model_type in OFFSET_POSITIONS and limits:
-        # Positions of these start behind that of the padding.
         limits.append(limits[0] - (config.pad_token_id or 0) - 1)
     return min([LARGEST_WINDOW, *limits])
-
-
-OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl")
 
 
 def make_policy(

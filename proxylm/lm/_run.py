@@ -31,24 +31,25 @@ class ModelRecipe:
 
 
 def _cached(task: Task, model: LanguageModel, cache: ScoreCache | None, items):
-    """Return the answers that the cache has, by number, and the keys of all items."""
+    """Return the answers that the cache has, by number."""
     if cache is None:
-        return {}, None
+        return {}
     keys = [item_key(item) for item in items]
     found: dict[int, Any] = {}
     for signature in task.signatures(model):
         missing = [number for number in range(len(items)) if number not in found]
         if not missing:
             break
-        values = cache.get(
-            cache.signature_id(signature), [keys[number] for number in missing]
-        )
+        known = cache.find_signature(signature)
+        if known is None:
+            continue
+        values = cache.get(known, [keys[number] for number in missing])
         for number in missing:
             value = values.get(keys[number])
             answer = None if value is None else task.from_bytes(value)
             if answer is not None:
                 found[number] = answer
-    return found, keys
+    return found
 
 
 def _work(
@@ -151,7 +152,7 @@ def answer_items(
     """
     cache = nullcontext() if cache_dir is None else ScoreCache(cache_dir)
     with cache as opened:
-        found, _ = _cached(task, model, opened, items)
+        found = _cached(task, model, opened, items)
     missing = [number for number in range(len(items)) if number not in found]
     if found:
         logger.info("%s: %d of %d texts are cached", model.name, len(found), len(items))

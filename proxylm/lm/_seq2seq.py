@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ._output_layer import PROBE_LENGTH, LinearOutput
+from ._output_layer import PROBE_LENGTH, LinearOutput, is_near
 from ._torch import import_torch, import_transformers
 
 
@@ -92,14 +92,12 @@ def find_pair_output(module: Any) -> LinearOutput | None:
     )
     with torch.inference_mode():
         hidden = decode_states(module, *probe)[0]
-        expected = decode_logits(module, *probe)[0].float()
+        expected = decode_logits(module, *probe)[0]
         if hidden.shape[1] != layer.weight.shape[1]:
             return None
         for scale in (1.0, hidden.shape[1] ** -0.5):
             output = LinearOutput(layer.weight, bias, scale)
             ((_, found),) = output.blocks(hidden, len(layer.weight))
-            exact = layer.weight.dtype in (torch.float32, torch.float64)
-            tolerance = (1e-4 if exact else 0.05) * expected.std().clamp(min=1e-6)
-            if (found.float() - expected).abs().max() <= tolerance:
+            if is_near(found, expected):
                 return output
     return None

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import pandas as pd
 
+from proxylm._unicode import valid_unicode
+
 BATCH_CHARACTERS = 1_000_000
 BLOCK_BYTES = 4 << 20
 GZIP_MAGIC = b"\x1f\x8b"
@@ -180,11 +182,9 @@ def _one_line(sentence: Any, number: int) -> str:
 
 def _batch(sentences: list[str]) -> Batch:
     """Join sentences; half of a surrogate pair becomes the replacement character."""
-    text = "\n".join(sentences)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    joined = "\n".join(sentences)
+    text = valid_unicode(joined)
+    if text != joined:
         sentences = text.split("\n")
     return Batch(sentences, text)
 
