@@ -496,6 +496,14 @@ def test_nothing_is_scored_twice(folder, tmp_path, monkeypatch):
     assert sum(map(len, batches)) == len(TEXTS) + 2
 
 
+def test_looking_for_scores_leaves_no_trace(folder, tmp_path):
+    metrics = ["bits_per_byte"]  # scores with entropies would do as well
+    ProxyScorer(folder, cache_dir=tmp_path, metrics=metrics).fit_transform(TEXTS[:1])
+    with ScoreCache(tmp_path) as cache:
+        found = cache._connection.execute("SELECT signature FROM signatures").fetchall()
+        assert len(found) == len(cache.summary()) == 1
+
+
 def test_cached_scores_are_those_of_the_model(folder, tmp_path):
     other = tiny_models.make_model("llama", seed=1)
     second = tiny_models.save(tmp_path / "tiny-llama", other)
