@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from ._attention import NAME as BLOCKS
 from ._encoding import Chunk
 from ._output_layer import is_near
 from ._torch import import_torch
 
 # A row grows by more continuations up to so many tokens.
 LONGEST_ROW = 1_024
-ATTENTION = ("sdpa", "eager")
+ATTENTION = ("sdpa", "eager", BLOCKS)
 # Of configurations whose attention is more than a mask says.
 OWN_MASKS = ("sliding_window", "alibi", "attention_chunk_size")
 

@@ -17,8 +17,10 @@ from uuid import uuid4
 from proxylm._files import file_sha256
 from proxylm._optional import import_optional
 
+from ._attention import use_blocks
 from ._language_tokens import SMALL_100, LanguageTokens, find_language_tokens
-from ._packing import pack_linear_layers
+from ._memory import give_back
+from ._packing import fuse_gated_layers, pack_linear_layers
 from ._torch import import_torch, import_transformers
 
 logger = logging.getLogger(__name__)
@@ -355,7 +357,12 @@ class LanguageModel:
         if self._options.compile:
             module.base_model.compile(dynamic=True)
         elif self.device == "cpu":
-            pack_linear_layers(module)
+            if pack_linear_layers(module):
+                fuse_gated_layers(module)
+                _leave_file(module)
+            if self.kind == "causal" and self._options.attention is None:
+                use_blocks(module)
+            give_back()
         return module
 
     def _check_weights(self) -> None:
@@ -398,6 +405,13 @@ class LanguageModel:
         if kept is not None:
             _save_whole(module, kept)
         return self._ready(module.to(dtype))
+
+
+def _leave_file(module: Any) -> None:
+    """Copy what is left of the weights, so that their file need not stay in memory."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.device.type == "cpu":
+            tensor.data = tensor.data.clone()
 
 
 def _save_whole(module: Any, folder: Path) -> None:

@@ -11,6 +11,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from ._cache import ScoreCache, item_key
 from ._encoding import Item
 from ._loading import LanguageModel, LoadingOptions
+from ._memory import keep_memory
 from ._tasks import Task
 from ._torch import import_torch
 
@@ -62,7 +63,8 @@ def _work(
     """Return the answers to items, each written to the cache with its batch."""
     answers: list[Any] = [None] * len(items)
     cache = nullcontext() if cache_dir is None else ScoreCache(cache_dir)
-    with cache as opened:
+    kept = keep_memory() if model.device == "cpu" else nullcontext()
+    with kept, cache as opened:
         if opened is not None:
             signature = opened.signature_id(task.signatures(model)[0])
         for done in task.answer(items, model):

@@ -99,9 +99,11 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         Whether code that comes with a model may be run.
     attention : str, default=None
         Attention of transformers, such as `"sdpa"`, `"eager"`, `"flash_attention_2"`.
-        None is the default of the model.
+        None is the default of the model; on a CPU, causal models that would use
+        `"sdpa"` attend in blocks of queries, which is faster there.
     compile : bool, default=False
-        Whether to run the model through `torch.compile`.
+        Whether to run the model through `torch.compile`. Encoder-decoders run as they
+        are.
     n_jobs : int or None, default=None
         Workers, each of which loads the model and scores its share of the texts.
         Inside `joblib.parallel_config("dask")` they are those of the cluster.

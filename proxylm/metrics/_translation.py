@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ def _pieces(segments: Sequence[str], model: Any) -> list[str]:
     return [" ".join(found) for found in model.encode(list(segments), out_type=str)]
 
 
+@lru_cache(maxsize=4)
+def _load_once(path: str, size: int, modified: int) -> tuple[Any, str]:
+    """Return a SentencePiece model and its digest, while its file stays as it is."""
+    return load_sentencepiece(path, extra="metrics"), file_sha256(path)
+
+
 def _spm_model(path: str | os.PathLike | None, data_home: str | os.PathLike | None):
     """Return a SentencePiece model, and the name of it that signatures have."""
     if path is None:
@@ -45,11 +52,12 @@ def _spm_model(path: str | os.PathLike | None, data_home: str | os.PathLike | No
             f"{os.fspath(path)!r}."
         )
     else:
-        digest = file_sha256(path)
-        name = f"spm-{digest[:8]}"
-        if digest == FLORES_200.sha256:
-            name = "flores200"
-    return load_sentencepiece(path, extra="metrics"), name
+        name = None
+    status = os.stat(path)
+    model, digest = _load_once(os.fspath(path), status.st_size, status.st_mtime_ns)
+    if digest == FLORES_200.sha256:
+        name = "flores200"
+    return model, name or f"spm-{digest[:8]}"
 
 
 def score_translations(
