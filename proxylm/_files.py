@@ -3,6 +3,9 @@
 import errno
 import hashlib
 import os
+import shutil
+import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,7 +52,9 @@ def _flush_to_disk(path: Path) -> None:
 
 
 @contextmanager
-def write_whole(path: str | os.PathLike) -> Iterator[Path]:
+def write_whole(
+    path: str | os.PathLike, *, unfinished: str | None = None
+) -> Iterator[Path]:
     r"""Write a file so that it is either complete or not there.
 
     The block writes to a temporary file beside `path`, which takes the place of
@@ -61,12 +66,15 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
     ----------
     path : str or path-like
         The file to write.
+    unfinished : str, default=None
+        Name of the temporary file, which then stays where it is when the block fails,
+        so that a later block may go on with it.
 
     Yields
     ------
     pathlib.Path
-        The temporary file, in the same folder and with the same suffixes. The block
-        has to create it.
+        The temporary file, in the same folder and, unless it is named, with the same
+        suffixes. The block has to create it.
 
     Raises
     ------
@@ -88,7 +96,7 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
     ['rmse', '3.7']
     """
     path = Path(path)
-    temporary = path.with_name(f".{uuid4().hex[:12]}-{path.name}")
+    temporary = path.with_name(unfinished or f".{uuid4().hex[:12]}-{path.name}")
     ours = {str(part) for part in (temporary, path, *path.parents)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,8 +104,9 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
         _flush_to_disk(temporary)
         os.replace(temporary, path)
     except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
+        if unfinished is None:
+            with suppress(OSError):
+                temporary.unlink()
         if not isinstance(error, OSError) or error.errno is None:
             raise
         if error.filename is not None and str(error.filename) not in ours:
@@ -106,3 +115,50 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
         raise OSError(
             error.errno, f"Could not write {path}: {cause}. {_remedy(error.errno)}"
         ) from error
+
+
+def unpack_whole(archive: str | os.PathLike, folder: str | os.PathLike) -> None:
+    """Unpack a tar archive so that the folder is either complete or not there.
+
+    Parameters
+    ----------
+    archive : str or path-like
+        A tar archive, perhaps compressed.
+    folder : str or path-like
+        The folder to make, which must not have anything in it.
+
+    Raises
+    ------
+    ValueError
+        If the archive is broken, or has a member that would be written outside the
+        folder.
+    OSError
+        If the folder can't be written: one line with the cause and a remedy.
+    """
+    archive, folder = Path(archive), Path(folder)
+    temporary = folder.with_name(f".{uuid4().hex[:12]}-{folder.name}")
+    try:
+        temporary.mkdir(parents=True)
+        with tarfile.open(archive) as members:
+            members.extractall(temporary, filter="data")
+        os.rename(temporary, folder)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise ValueError(_unsound(archive, error)) from error
+    except OSError as error:
+        if error.errno is None:  # of a compression: those have no number
+            raise ValueError(_unsound(archive, error)) from error
+        cause = os.strerror(error.errno)
+        raise OSError(
+            error.errno,
+            f"Could not unpack {archive} to {folder}: {cause}. {_remedy(error.errno)}",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unsound(archive: Path, error: Exception) -> str:
+    cause = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":")
+    return (
+        f"{archive} is no sound tar archive: {cause}. Nothing was unpacked. Delete it "
+        "and download it again."
+    )

@@ -3,17 +3,26 @@
 import http.client
 import logging
 import os
+import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from proxylm._files import file_sha256, write_whole
+
+if sys.platform != "win32":
+    import fcntl
 
 logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 18
 _TIMEOUT_SECONDS = 30
+_BYTES_BETWEEN_MESSAGES = 100_000_000
+_RANGE_NOT_SATISFIABLE = 416
 
 
 @dataclass(frozen=True)
@@ -26,13 +35,15 @@ class RemoteFile:
         Name of the file in the data folder.
     url : str
         Where it is downloaded from.
-    sha256 : str
-        Expected SHA-256 digest, in hexadecimal digits.
+    sha256 : str, default=None
+        Expected SHA-256 digest, in hexadecimal digits. None where it is not known: the
+        digest of the first copy is then kept beside it, in a file with the suffix
+        `.sha256`, and is expected from then on.
     """
 
     filename: str
     url: str
-    sha256: str
+    sha256: str | None = None
 
 
 def get_data_home(data_home: str | os.PathLike | None = None) -> Path:
@@ -53,10 +64,37 @@ def get_data_home(data_home: str | os.PathLike | None = None) -> Path:
     return Path(folder).expanduser()
 
 
-def _mismatch(place: str | Path, remote: RemoteFile, found: str) -> str:
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def seen_digest(path: Path) -> str | None:
+    """Return the digest that was kept beside a file when it was first seen, if any."""
+    try:
+        words = _beside(path, ".sha256").read_text(encoding="utf-8").split()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return words[0] if words else None
+
+
+def _keep_digest(path: Path, digest: str) -> None:
+    """Keep the digest of a file beside it, as sha256sum writes it."""
+    logger.info("%s: SHA-256 %s, expected from now on", path, digest)
+    with write_whole(_beside(path, ".sha256")) as temporary:
+        temporary.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+
+
+def _mismatch(place: str | Path, expected: str, found: str) -> str:
     return (
-        f"{place} is not the published file: expected SHA-256 {remote.sha256}, "
-        f"found {found}"
+        f"{place} is not the published file: expected SHA-256 {expected}, found {found}"
+    )
+
+
+def _changed(place: str | Path, path: Path, expected: str, found: str) -> str:
+    return (
+        f"{place} is not the file that was there at first: expected SHA-256 "
+        f"{expected}, found {found}. It is not used. If the change is meant, delete "
+        f"{_beside(path, '.sha256')}."
     )
 
 
@@ -65,36 +103,109 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", None) or error) or type(error).__name__
 
 
-def _download(remote: RemoteFile, path: Path) -> None:
-    """Copy the remote file to `path`; every failure of the network is one line."""
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one process at a time download to a folder, where the system has locks."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = None
+    # Some network folders have no locks, and what is wrong with others writing tells.
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
-        request = urllib.request.urlopen(remote.url, timeout=_TIMEOUT_SECONDS)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+class _Unfinished:
+    """A download that broke off, and the version of the file that it is of."""
+
+    def __init__(self, path: Path, url: str):
+        self.path = path
+        self.url = url
+        self.note = _beside(path, ".version")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What asks for the rest, or for all if the file has another version by now."""
+        try:
+            url, version = self.note.read_text(encoding="utf-8").splitlines()
+            size = self.path.stat().st_size
+        except (OSError, ValueError):
+            return {}
+        if url != self.url or not size:
+            return {}
+        return {"Range": f"bytes={size}-", "If-Range": version}
+
+    def start(self, headers: Any) -> None:
+        """Note the version that is being downloaded, if the server names one."""
+        version = headers.get("ETag") or headers.get("Last-Modified")
+        if not version or version.startswith("W/"):
+            self.note.unlink(missing_ok=True)
+        else:
+            self.note.write_text(f"{self.url}\n{version}\n", encoding="utf-8")
+
+    def remove(self) -> None:
+        """Forget it: without the note nothing goes on with what may be left."""
+        for path in (self.note, self.path):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _open(url: str, unfinished: _Unfinished) -> Any:
+    """Return the answer of the server; every failure of the network is one line."""
+    request = urllib.request.Request(url, headers=unfinished.headers)
+    try:
+        return urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
-        raise ConnectionError(
-            f"{remote.url} answered {error.code} {error.reason}."
-        ) from error
+        if error.code == _RANGE_NOT_SATISFIABLE and request.has_header("Range"):
+            unfinished.remove()
+            return _open(url, unfinished)
+        raise ConnectionError(f"{url} answered {error.code} {error.reason}.") from error
     except (OSError, http.client.HTTPException) as error:
         raise ConnectionError(
-            f"{remote.url} could not be reached: {_reason(error)}."
+            f"{url} could not be reached: {_reason(error)}."
         ) from error
-    with request as response, open(path, "wb") as file:
-        length = response.headers.get("Content-Length", "")
-        received, total = 0, int(length) if length.isdigit() else None
-        logger.info("Downloading %s (%s bytes)", remote.url, total or "unknown")
-        while True:
-            try:
-                chunk = response.read(_CHUNK_BYTES)
-            except (OSError, http.client.HTTPException) as error:
-                raise ConnectionError(
-                    f"The download of {remote.url} broke off after {received} bytes: "
-                    f"{_reason(error)}."
-                ) from error
-            if not chunk:
-                break
-            file.write(chunk)
-            received += len(chunk)
-            logger.debug("%s: %d bytes", remote.filename, received)
+
+
+def _download(remote: RemoteFile, unfinished: _Unfinished) -> None:
+    """Copy the remote file, or what is missing of it."""
+    goes_on = bool(unfinished.headers)
+    with _open(remote.url, unfinished) as response:
+        goes_on = goes_on and response.status == http.client.PARTIAL_CONTENT
+        unfinished.start(response.headers)
+        with open(unfinished.path, "ab" if goes_on else "wb") as file:
+            received = file.tell()
+            length = response.headers.get("Content-Length", "")
+            total = received + int(length) if length.isdigit() else None
+            logger.info(
+                "Downloading %s (%s bytes%s)",
+                remote.url,
+                total or "unknown",
+                f", {received} are there" if received else "",
+            )
+            told = received
+            while True:
+                try:
+                    chunk = response.read(_CHUNK_BYTES)
+                except (OSError, http.client.HTTPException) as error:
+                    raise ConnectionError(
+                        f"The download of {remote.url} broke off after {received} "
+                        f"bytes: {_reason(error)}."
+                    ) from error
+                if not chunk:
+                    break
+                file.write(chunk)
+                received += len(chunk)
+                if received - told >= _BYTES_BETWEEN_MESSAGES:
+                    told = received
+                    logger.info("%s: %d bytes", remote.filename, received)
     if total is not None and received != total:
         raise ConnectionError(
             f"The download of {remote.url} broke off after {received} of {total} bytes."
@@ -113,9 +224,9 @@ def _digest_if_there(path: Path, by_hand: str) -> str | None:
         ) from error
 
 
-def _remove_bad(remote: RemoteFile, path: Path, found: str) -> str:
+def _remove_bad(path: Path, expected: str, found: str) -> str:
     """Delete a file whose digest is wrong; return what happened, in a sentence."""
-    bad = _mismatch(path, remote, found)
+    bad = _mismatch(path, expected, found)
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -127,6 +238,41 @@ def _remove_bad(remote: RemoteFile, path: Path, found: str) -> str:
     return f" Before that, {bad}, and was deleted."
 
 
+def _is_good(path: Path, remote: RemoteFile, found: str | None) -> bool:
+    """Tell whether a copy is the file; the first one whose digest is not known is."""
+    if found is None:
+        return False
+    expected = remote.sha256 or seen_digest(path)
+    if expected is None:
+        _keep_digest(path, found)
+    elif found != expected and remote.sha256 is None:
+        raise ValueError(_changed(path, path, expected, found))
+    return expected in (None, found)
+
+
+def _fetch(remote: RemoteFile, path: Path, before: str, by_hand: str) -> None:
+    """Download a file to its place and verify it on the way."""
+    unfinished = _Unfinished(path.with_name(f".{path.name}.part"), remote.url)
+    seen = seen_digest(path)
+    try:
+        with write_whole(path, unfinished=unfinished.path.name):
+            _download(remote, unfinished)
+            found = file_sha256(unfinished.path)
+            if found != (remote.sha256 or seen or found):
+                unfinished.remove()
+                if remote.sha256 is None:
+                    raise ValueError(_changed(remote.url, path, seen, found))
+                raise ValueError(
+                    f"{_mismatch(remote.url, remote.sha256, found)} and was not kept."
+                    f"{before} Try again later, or from another network. {by_hand}"
+                )
+    finally:
+        if not unfinished.headers:  # there is nothing to go on with
+            unfinished.remove()
+    if remote.sha256 is None and seen is None:
+        _keep_digest(path, found)
+
+
 def fetch_file(
     remote: RemoteFile,
     data_home: str | os.PathLike | None = None,
@@ -135,7 +281,9 @@ def fetch_file(
     """Return the path of a verified local copy, downloading it where needed.
 
     A copy that is already there is verified every time. One with another digest is
-    never used: it is deleted and downloaded again.
+    never used: it is deleted and downloaded again, or, where only the digest of an
+    earlier copy is known, left where it is. A download that broke off goes on where it
+    stopped when it is started again, if the server still has the same version.
 
     Parameters
     ----------
@@ -168,7 +316,7 @@ def fetch_file(
         f"{remote.url} as {path} by hand."
     )
     found = _digest_if_there(path, by_hand)
-    if found == remote.sha256:
+    if _is_good(path, remote, found):
         return path
     if not download_if_missing and found is None:
         raise FileNotFoundError(
@@ -176,19 +324,15 @@ def fetch_file(
         )
     if not download_if_missing:
         raise ValueError(
-            f"{_mismatch(path, remote, found)}. It is not used. Delete it and allow "
-            "the download, or set PROXYLM_DATA to a folder with the right file."
+            f"{_mismatch(path, remote.sha256, found)}. It is not used. Delete it and "
+            "allow the download, or set PROXYLM_DATA to a folder with the right file."
         )
-    before = "" if found is None else _remove_bad(remote, path, found)
+    before = "" if found is None else _remove_bad(path, remote.sha256, found)
     try:
-        with write_whole(path) as temporary:
-            _download(remote, temporary)
-            found = file_sha256(temporary)
-            if found != remote.sha256:
-                raise ValueError(
-                    f"{_mismatch(remote.url, remote, found)} and was not kept.{before} "
-                    f"Try again later, or from another network. {by_hand}"
-                )
+        with _one_at_a_time(path.parent):
+            # Another process may have been faster.
+            if not _is_good(path, remote, _digest_if_there(path, by_hand)):
+                _fetch(remote, path, before, by_hand)
     except ConnectionError as error:
         raise ConnectionError(f"{error}{before} {by_hand}") from error
     except OSError as error:

@@ -1,12 +1,14 @@
 import errno
 import hashlib
+import io
 import os
 import subprocess
+import tarfile
 
 import pandas as pd
 import pytest
 
-from proxylm._files import file_sha256, write_whole
+from proxylm._files import file_sha256, unpack_whole, write_whole
 
 
 def contents(folder):
@@ -147,6 +149,74 @@ def test_full_device_is_reported_as_such(tmp_path):
             with open("/dev/full", "wb", buffering=0) as full:
                 full.write(b"x")
     assert caught.value.errno == errno.ENOSPC
+
+
+def test_unfinished_file_stays_and_a_later_block_goes_on_with_it(tmp_path):
+    path = tmp_path / "large.bin"
+    with pytest.raises(KeyboardInterrupt):
+        with write_whole(path, unfinished=".large.part") as temporary:
+            temporary.write_text("one ")
+            raise KeyboardInterrupt
+    assert contents(tmp_path) == [".large.part"]
+    with write_whole(path, unfinished=".large.part") as temporary:
+        with open(temporary, "a") as file:
+            file.write("two")
+    assert path.read_text() == "one two"
+    assert contents(tmp_path) == ["large.bin"]
+
+
+# Archives
+
+
+@pytest.fixture
+def archive(tmp_path):
+    path = tmp_path / "texts.tar.gz"
+    with tarfile.open(path, "w:gz") as members:
+        for name, text in (("1.1/data/en.txt", "hello"), ("1.1/data/id.txt", "halo")):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            members.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+def test_archive_is_unpacked_into_a_new_folder(archive, tmp_path):
+    unpack_whole(archive, tmp_path / "new" / "texts")
+    assert (tmp_path / "new/texts/1.1/data/id.txt").read_text() == "halo"
+    assert contents(tmp_path / "new") == ["texts"]
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt"])
+def test_member_that_would_leave_the_folder_is_refused(tmp_path, name):
+    path = tmp_path / "bad.tar"
+    with tarfile.open(path, "w") as members:
+        members.addfile(tarfile.TarInfo("good.txt"))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, name
+        members.addfile(link)
+    with pytest.raises(ValueError, match="no sound tar archive") as caught:
+        unpack_whole(path, tmp_path / "texts")
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == ["bad.tar"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "junk", "empty"])
+def test_broken_archive_is_named_and_nothing_unpacked(archive, tmp_path, damage):
+    content = archive.read_bytes()
+    archive.write_bytes({"cut": content[:-30], "junk": b"<html>", "empty": b""}[damage])
+    with pytest.raises(ValueError, match=r"texts\.tar\.gz is no sound tar") as caught:
+        unpack_whole(archive, tmp_path / "texts")
+    assert "\n" not in str(caught.value)
+    assert contents(tmp_path) == ["texts.tar.gz"]
+
+
+def test_archive_on_a_full_disk_leaves_nothing(small_disk, tmp_path):
+    path = tmp_path / "large.tar"
+    (tmp_path / "large.bin").write_bytes(os.urandom(200_000))
+    with tarfile.open(path, "w") as members:
+        members.add(tmp_path / "large.bin", "large.bin")
+    with pytest.raises(OSError, match=r"No space left on device\. Free some space"):
+        unpack_whole(path, small_disk / "texts")
+    assert contents(small_disk) == []
 
 
 def mount(*arguments):

@@ -5,13 +5,14 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from proxylm import _remote
-from proxylm._remote import RemoteFile, fetch_file, get_data_home
+from proxylm._remote import RemoteFile, fetch_file, get_data_home, seen_digest
 
 CONTENT = b"source_lang,target_lang,bleu\n" + b"eng,ind,31.5\n" * 50_000
 TAMPERED = CONTENT.replace(b"31.5", b"99.9")
@@ -33,10 +34,29 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def answer_from(self, content, version, count):
+        """Answer with what is asked for, but `count` bytes of it at most."""
+        start = 0
+        if self.headers["If-Range"] == version:
+            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            self.server.ranges.append(start)
+        if start >= len(content):
+            self.send_error(416)
+            return
+        body = content[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", version)
+        self.send_header("Content-Length", len(body))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body[:count])
+
     def do_GET(self):
         self.close_connection = True
         self.server.requested.append(self.path)
-        if self.path == "/good":
+        if self.path == "/versioned":
+            self.answer_from(*self.server.versioned)
+        elif self.path == "/good":
             self.answer(CONTENT, Content_Length=len(CONTENT))
         elif self.path == "/good_of_unknown_length":
             self.answer(CONTENT)
@@ -63,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.requested = []
+    server.requested, server.ranges = [], []
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -189,6 +209,131 @@ def test_missing_page_is_one_line(remote, tmp_path):
         fetch_file(remote("gone"), tmp_path)
     assert_one_line_with_remedy(caught.value, tmp_path / "t.csv")
     assert contents(tmp_path) == []
+
+
+# Going on with a download that broke off
+
+
+def test_download_goes_on_where_it_broke_off(remote, server, tmp_path, caplog):
+    for sent in (100_000, 50_000):
+        server.versioned = CONTENT, '"v1"', sent
+        with pytest.raises(ConnectionError, match="broke off after") as caught:
+            fetch_file(remote("versioned"), tmp_path)
+        assert_one_line_with_remedy(caught.value, tmp_path / "t.csv")
+        assert not (tmp_path / "t.csv").exists()
+    assert (tmp_path / ".t.csv.part").read_bytes() == CONTENT[:150_000]
+    server.versioned = CONTENT, '"v1"', None
+    with caplog.at_level(logging.INFO, "proxylm"):
+        path = fetch_file(remote("versioned"), tmp_path)
+    assert path.read_bytes() == CONTENT
+    assert server.ranges == [100_000, 150_000]
+    assert "150000 are there" in caplog.records[0].getMessage()
+    assert contents(tmp_path) == ["t.csv"]
+
+
+def test_a_file_that_has_changed_meanwhile_is_downloaded_anew(remote, server, tmp_path):
+    server.versioned = TAMPERED, '"v1"', 100_000
+    with pytest.raises(ConnectionError):
+        fetch_file(remote("versioned"), tmp_path)
+    server.versioned = CONTENT, '"v2"', None
+    assert fetch_file(remote("versioned"), tmp_path).read_bytes() == CONTENT
+    assert server.ranges == []
+    assert contents(tmp_path) == ["t.csv"]
+
+
+def test_what_is_left_of_another_address_is_not_gone_on_with(remote, server, tmp_path):
+    server.versioned = TAMPERED, '"v1"', 100_000
+    with pytest.raises(ConnectionError):
+        fetch_file(remote("versioned"), tmp_path)
+    assert fetch_file(remote("good"), tmp_path).read_bytes() == CONTENT
+    assert contents(tmp_path) == ["t.csv"]
+
+
+def test_download_that_was_killed_at_its_end_starts_anew(remote, server, tmp_path):
+    server.versioned = CONTENT, '"v1"', None
+    (tmp_path / ".t.csv.part").write_bytes(CONTENT)
+    url = remote("versioned").url
+    (tmp_path / ".t.csv.part.version").write_text(f'{url}\n"v1"\n')
+    assert fetch_file(remote("versioned"), tmp_path).read_bytes() == CONTENT
+    assert contents(tmp_path) == ["t.csv"]
+
+
+def test_wrong_digest_leaves_nothing_to_go_on_with(remote, server, tmp_path):
+    server.versioned = TAMPERED, '"v1"', None
+    with pytest.raises(ValueError, match="not the published file"):
+        fetch_file(remote("versioned"), tmp_path)
+    assert contents(tmp_path) == []
+
+
+def test_full_disk_is_one_line_and_the_download_goes_on_when_there_is_room(
+    remote, server, tmp_path
+):
+    server.versioned = CONTENT, '"v1"', None
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            fetch_file(remote("versioned"), folder)
+        assert "Free some space there" in caught.value.strerror
+        assert "\n" not in caught.value.strerror
+        size = (folder / ".t.csv.part").stat().st_size
+        assert 0 < size < len(CONTENT)
+        larger = ["mount", "-o", "remount,size=2m", str(folder)]
+        subprocess.run(larger, check=True)
+        assert fetch_file(remote("versioned"), folder).read_bytes() == CONTENT
+        assert server.ranges == [size]
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_threads_that_want_the_same_file_download_it_once(remote, server, tmp_path):
+    server.versioned = CONTENT, '"v1"', None
+    with ThreadPoolExecutor(4) as pool:
+        paths = pool.map(lambda _: fetch_file(remote("versioned"), tmp_path), range(4))
+        assert {path.read_bytes() for path in paths} == {CONTENT}
+    assert server.requested == ["/versioned"]
+    assert contents(tmp_path) == ["t.csv"]
+
+
+# Files whose digest is not known
+
+
+def test_digest_of_the_first_copy_is_kept_and_expected(remote, server, tmp_path):
+    unknown = remote("good", sha256=None)
+    path = fetch_file(unknown, tmp_path)
+    assert contents(tmp_path) == ["t.csv", "t.csv.sha256"]
+    assert (tmp_path / "t.csv.sha256").read_text() == f"{DIGEST}  t.csv\n"
+    assert seen_digest(path) == DIGEST
+    assert fetch_file(unknown, tmp_path) == path
+    assert server.requested == ["/good"]
+    path.write_bytes(TAMPERED)
+    with pytest.raises(ValueError, match="not the file that was there at first") as bad:
+        fetch_file(unknown, tmp_path)
+    for part in (DIGEST, TAMPERED_DIGEST, f"delete {path}.sha256"):
+        assert part in str(bad.value)
+    assert path.read_bytes() == TAMPERED
+    (tmp_path / "t.csv.sha256").unlink()
+    assert fetch_file(unknown, tmp_path) == path
+    assert seen_digest(path) == TAMPERED_DIGEST
+
+
+def test_another_download_than_the_first_is_never_kept(remote, tmp_path):
+    fetch_file(remote("good", sha256=None), tmp_path).unlink()
+    with pytest.raises(ValueError, match="not the file that was there at first"):
+        fetch_file(remote("tampered", sha256=None), tmp_path)
+    assert contents(tmp_path) == ["t.csv.sha256"]
+
+
+def test_file_that_was_placed_by_hand_is_used_and_its_digest_kept(
+    remote, server, tmp_path
+):
+    (tmp_path / "t.csv").write_bytes(CONTENT)
+    fetch_file(remote("good", sha256=None), tmp_path, download_if_missing=False)
+    assert seen_digest(tmp_path / "t.csv") == DIGEST
+    assert server.requested == []
 
 
 def test_no_network_is_one_line(tmp_path, monkeypatch):
