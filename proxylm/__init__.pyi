@@ -20,6 +20,7 @@ from .inspection import LanguagePairDisplay as LanguagePairDisplay
 from .inspection import LearningCurveDisplay as LearningCurveDisplay
 from .inspection import PredictionDisplay as PredictionDisplay
 from .languages import LanguageFeaturizer as LanguageFeaturizer
+from .lm import ComputeCost as ComputeCost
 from .lm import ProxyScorer as ProxyScorer
 from .model_selection import CrossDatasetSplit as CrossDatasetSplit
 from .model_selection import Evaluation as Evaluation

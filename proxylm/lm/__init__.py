@@ -1,5 +1,6 @@
-"""Language models as proxies: the scores that small ones give to texts."""
+"""Language models as proxies: the scores that small ones give, and what they cost."""
 
+from ._cost import ComputeCost
 from ._scorer import ProxyScorer
 
-__all__ = ["ProxyScorer"]
+__all__ = ["ComputeCost", "ProxyScorer"]
