@@ -104,7 +104,8 @@ def test_help_names_the_commands_and_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "evaluate", "featurize", "score", "cache", "datasets"]
+    "command",
+    ["run", "evaluate", "featurize", "score", "cache", "datasets", "download"],
 )
 def test_every_command_has_help(capsys, command):
     code, out, _ = call(capsys, command, "--help")

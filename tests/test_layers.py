@@ -26,6 +26,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 SOLE_IMPORTERS = {
     "torch": {"lm"},
     "transformers": {"lm"},
+    "huggingface_hub": {"lm"},
     "urllib": {"_remote", "lm"},
     "requests": {"_remote", "lm"},
     "http": {"_remote", "lm"},

@@ -164,3 +164,14 @@ def datasets(args: argparse.Namespace) -> None:
     table = proxylm.list_datasets().drop(columns="sha256")
     table["cached"] = table["cached"].replace("", "not yet")
     print(align([list(table.columns), *table.astype(str).to_numpy().tolist()], (1, 2)))
+
+
+def download(args: argparse.Namespace) -> None:
+    """Download models and data, or list them."""
+    from proxylm.cli._download import download, list_downloads
+
+    if args.listing or not args.names:
+        list_downloads()
+        return
+    options = _given(args, "revision", "url")
+    download(args.names, yes=args.yes, progress=not args.quiet, **options)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from proxylm._version import __version__
-from proxylm.cli._arguments import base_parser, numbers, run_parser, words
-from proxylm.cli._commands import datasets, evaluate, run
+from proxylm.cli._arguments import numbers, run_parser, words
+from proxylm.cli._commands import evaluate, run
+from proxylm.cli._data_parsers import add_datasets, add_download
 from proxylm.cli._text_parsers import add_cache, add_featurize, add_score
 
 DESCRIPTION = """\
@@ -20,6 +21,7 @@ examples:
   proxylm featurize manifest.csv -o records.parquet
   proxylm score manifest.csv --model HuggingFaceTB/SmolLM-135M -o scores.csv
   proxylm datasets
+  proxylm download smollm_135m
   proxylm --config original.yaml
 """
 
@@ -105,16 +107,6 @@ def add_evaluate(commands: Any) -> None:
     )
 
 
-def add_datasets(commands: Any) -> None:
-    parser = commands.add_parser(
-        "datasets",
-        parents=[base_parser()],
-        help="list the published record tables",
-        description="List the published record tables, and where they are cached.",
-    )
-    parser.set_defaults(command=datasets)
-
-
 # What adds each command, in the order of --help. Further commands are added here.
 COMMANDS = (
     add_run,
@@ -123,6 +115,7 @@ COMMANDS = (
     add_score,
     add_cache,
     add_datasets,
+    add_download,
 )
 
 

@@ -1,0 +1,45 @@
+"""The arguments of the commands that list, download and collect data."""
+
+from typing import Any
+
+from proxylm.cli._arguments import base_parser
+from proxylm.cli._commands import datasets, download
+
+
+def add_datasets(commands: Any) -> None:
+    parser = commands.add_parser(
+        "datasets",
+        parents=[base_parser()],
+        help="list the published record tables",
+        description="List the published record tables, and where they are cached.",
+    )
+    parser.set_defaults(command=datasets)
+
+
+def add_download(commands: Any) -> None:
+    parser = commands.add_parser(
+        "download",
+        parents=[base_parser()],
+        help="download models and texts of the experiments",
+        description="Download models and texts of the experiments of ProxyLM, or list "
+        "them with their size, licence and place. A download that broke off goes on "
+        "where it stopped when it is started again.",
+    )
+    parser.set_defaults(command=download)
+    parser.add_argument(
+        "names", metavar="NAME", nargs="*", help="what; without a name all are listed"
+    )
+    parser.add_argument(
+        "--list", action="store_true", dest="listing", help="list what there is"
+    )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="do not ask before more than 1 GB, or a model whose licence has to be "
+        "accepted, is downloaded",
+    )
+    parser.add_argument(
+        "--revision", metavar="COMMIT", help="another commit, branch or tag of models"
+    )
+    parser.add_argument("--url", help="another address of an archive")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
