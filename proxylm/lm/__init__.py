@@ -2,5 +2,13 @@
 
 from ._cost import ComputeCost
 from ._scorer import ProxyScorer
+from .finetuning import FineTuned, Recipe, finetune, score_model
 
-__all__ = ["ComputeCost", "ProxyScorer"]
+__all__ = [
+    "ComputeCost",
+    "FineTuned",
+    "ProxyScorer",
+    "Recipe",
+    "finetune",
+    "score_model",
+]

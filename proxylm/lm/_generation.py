@@ -111,6 +111,8 @@ class Generator:
         Tokens of a batch with their padding.
     default_prompt : str or None
         That of causal models where there is no other.
+    chat : bool
+        Whether the prompt is put into the chat template of causal models.
     """
 
     prompt: str | None
@@ -118,14 +120,15 @@ class Generator:
     options: GenerationOptions
     max_tokens: int | str
     default_prompt: str | None = None
+    chat: bool = False
 
     def encoder(self, model: LanguageModel) -> PairEncoder | PromptEncoder:
         """Return how what a model reads becomes tokens."""
-        return make_encoder(model, self.prompt_of(model), self.bos)
+        return make_encoder(model, self.prompt_of(model), self.bos, self.chat)
 
     def prompt_of(self, model: LanguageModel) -> str | None:
         """Return the prompt of a model."""
-        is_default = self.prompt is None and model.kind == "causal"
+        is_default = self.prompt is None and model.kind == "causal" and not self.chat
         return self.default_prompt if is_default else self.prompt
 
     def check(self, model: LanguageModel) -> None:

@@ -335,22 +335,34 @@ class LanguageModel:
                 f"{_first_line(error)}"
             ) from error
 
+    def load_trainable(self, dtype: str = "float32") -> Any:
+        """Return the model with weights of its own, as training needs them."""
+        if self._objects is not None:
+            raise TypeError(
+                f"{self.name} is an object, whose weights training would change. Save "
+                "it with save_pretrained and pass the path of its folder."
+            )
+        return self._read_weights(dtype).to(self.device)
+
     def _load_module(self) -> Any:
+        return self._ready(self._read_weights(self.dtype))
+
+    def _read_weights(self, dtype: str) -> Any:
         transformers, torch = import_transformers(), import_torch()
         if self._location.gguf_file:
-            return self._load_gguf()
+            return self._read_gguf(getattr(torch, dtype))
         self._check_weights()
         auto = {
             "causal": transformers.AutoModelForCausalLM,
             "masked": transformers.AutoModelForMaskedLM,
             "seq2seq": transformers.AutoModelForSeq2SeqLM,
         }[self.kind]
-        arguments = {"dtype": getattr(torch, self.dtype)}
+        arguments = {"dtype": getattr(torch, dtype)}
         if not self._options.allow_pickle:
             arguments["use_safetensors"] = True
         if self._options.attention is not None:
             arguments["attn_implementation"] = self._options.attention
-        return self._ready(self._load(auto, **arguments))
+        return self._load(auto, **arguments)
 
     def _ready(self, module: Any) -> Any:
         module = module.to(self.device).eval().requires_grad_(False)
@@ -385,26 +397,24 @@ class LanguageModel:
                 "pass allow_pickle=True if you trust their source."
             )
 
-    def _load_gguf(self) -> Any:
+    def _read_gguf(self, dtype: Any) -> Any:
         """Load a GGUF file by way of a folder that is made of it once."""
         transformers, torch = import_transformers(), import_torch()
         for package in ("gguf", "accelerate"):
             import_optional(package, extra="gguf")
-        dtype = getattr(torch, self.dtype)
         auto = transformers.AutoModelForCausalLM
         kept = None
         if self._options.conversions is not None:
             kept = Path(self._options.conversions) / f"gguf-{self.digest[:32]}"
             if kept.is_dir():
-                module = self._load(auto, Location(os.fspath(kept)), dtype=dtype)
-                return self._ready(module)
+                return self._load(auto, Location(os.fspath(kept)), dtype=dtype)
         quantization = transformers.GgufConfig(dequantize=True)
         wide = torch.float32 if kept is not None else dtype
         logger.info("%s: converting from GGUF", self.name)
         module = self._load(auto, dtype=wide, quantization_config=quantization)
         if kept is not None:
-            _save_whole(module, kept)
-        return self._ready(module.to(dtype))
+            save_whole(module, kept)
+        return module.to(dtype)
 
 
 def _leave_file(module: Any) -> None:
@@ -414,11 +424,14 @@ def _leave_file(module: Any) -> None:
             tensor.data = tensor.data.clone()
 
 
-def _save_whole(module: Any, folder: Path) -> None:
-    """Save a model to a folder that is complete or not there."""
+def save_whole(module: Any, folder: Path, tokenizer: Any = None) -> None:
+    """Save a model, with its tokenizer, to a folder that is complete or not there."""
     unfinished = folder.with_name(f".{uuid4().hex[:12]}-{folder.name}")
     try:
-        module.save_pretrained(unfinished)
+        with _quiet():
+            module.save_pretrained(unfinished)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(unfinished)
         if not folder.exists():
             unfinished.rename(folder)
     finally:

@@ -172,6 +172,19 @@ class PairEncoder:
             found.append(ModelInput(number, ids.astype(np.int64), frame))
         return found
 
+    def n_tokens(self, items: Sequence[Item]) -> list[int]:
+        """Return how many tokens the longer side of each pair has."""
+        prompts = _fill(self._prompt, [item.source or "" for item in items], items)
+        sources = encode_texts(prompts, self._model.tokenizer)
+        texts = [item.text for item in items]
+        targets = encode_texts(texts, self._model.tokenizer, as_target=True)
+        found = []
+        for item, source, target in zip(items, sources, targets, strict=True):
+            frame = self.frame(item.source_lang, item.target_lang)
+            n_read = len(frame.prefix) + len(source.ids) + len(frame.suffix)
+            found.append(max(n_read, 1 + len(frame.forced) + len(target.ids)))
+        return found
+
     def __call__(
         self, numbers: Sequence[int], items: Sequence[Item]
     ) -> list[tuple[EncodedText, list[Chunk]]]:
@@ -211,20 +224,32 @@ class PromptEncoder:
     prompt : str or None
     bos : {"auto"}, bool or str
         What stands before each prompt, see ProxyScorer.
+    chat : bool
+        Whether prompts are messages of a user in the chat template of the model, and
+        what follows them its answers. The template stands before each instead.
     """
 
     def __init__(
-        self, model: LanguageModel, prompt: str | None, bos: bool | str = "auto"
+        self,
+        model: LanguageModel,
+        prompt: str | None,
+        bos: bool | str = "auto",
+        chat: bool = False,
     ):
         self._model = model
         self._prompt = prompt
-        self.prefix = tuple(find_prefix(model.tokenizer, bos))
+        self.suffix: tuple[int, ...] = ()
+        if chat:
+            self.prefix, self.suffix = _chat_template(model)
+        else:
+            self.prefix = tuple(find_prefix(model.tokenizer, bos))
         self.limit = model_window(model)
 
     def describe(self) -> str:
         """Return what stands before each prompt, for signatures."""
         tokens = self._model.tokenizer.convert_ids_to_tokens(list(self.prefix))
-        return "".join(tokens) or "none"
+        behind = self._model.tokenizer.convert_ids_to_tokens(list(self.suffix))
+        return "".join(tokens + (["{text}", *behind] if behind else [])) or "none"
 
     def read(
         self, numbers: Sequence[int], texts: Sequence[str], items: Sequence[Item]
@@ -232,11 +257,37 @@ class PromptEncoder:
         """Return the tokens of the prompts of texts in the languages of items."""
         prompts = _fill(self._prompt, texts, items)
         encoded = encode_texts(prompts, self._model.tokenizer)
-        found = []
-        for number, tokens in zip(numbers, encoded, strict=True):
-            ids = np.concatenate([self.prefix, tokens.ids]).astype(np.int64)
-            found.append(ModelInput(number, ids))
-        return found
+        return [
+            ModelInput(number, self._around(tokens.ids))
+            for number, tokens in zip(numbers, encoded, strict=True)
+        ]
+
+    def _around(self, ids: np.ndarray) -> np.ndarray:
+        return np.concatenate([self.prefix, ids, self.suffix]).astype(np.int64)
+
+    def n_tokens(self, items: Sequence[Item]) -> list[int]:
+        """Return how many tokens each prompt has with the text behind it."""
+        return [len(ids) for ids, _ in self._with_texts(items)]
+
+    def _with_texts(self, items: Sequence[Item]) -> list[tuple[np.ndarray, int]]:
+        """Return prompts with the texts behind them, and where the texts begin."""
+        tokenizer = self._model.tokenizer
+        prompts = _fill(self._prompt, [item.source or "" for item in items], items)
+        alone = encode_texts(prompts, tokenizer)
+        if self.suffix:
+            # The template ends a token there, and no text may pose as a part of it.
+            texts = encode_texts([item.text for item in items], tokenizer)
+            contexts = [self._around(before.ids) for before in alone]
+            return [
+                (np.concatenate([context, text.ids]).astype(np.int64), len(context))
+                for context, text in zip(contexts, texts, strict=True)
+            ]
+        texts = [prompt + i.text for prompt, i in zip(prompts, items, strict=True)]
+        together = encode_texts(texts, tokenizer)
+        return [
+            (self._around(whole.ids), len(self.prefix) + _n_common(one.ids, whole.ids))
+            for one, whole in zip(alone, together, strict=True)
+        ]
 
     def __call__(
         self, numbers: Sequence[int], items: Sequence[Item]
@@ -246,22 +297,17 @@ class PromptEncoder:
         Prompt and text are tokenized together. A token belongs to the text from where
         the tokens are others than those of the prompt alone.
         """
-        prompts = _fill(self._prompt, [item.source or "" for item in items], items)
-        texts = [prompt + i.text for prompt, i in zip(prompts, items, strict=True)]
-        alone = encode_texts(prompts, self._model.tokenizer)
-        together = encode_texts(texts, self._model.tokenizer)
         found = []
-        for number, text, before, whole in zip(
-            numbers, texts, alone, together, strict=True
+        for number, item, (ids, first) in zip(
+            numbers, items, self._with_texts(items), strict=True
         ):
-            first = _n_common(before.ids, whole.ids)
-            ids = np.concatenate([self.prefix, whole.ids]).astype(np.int64)
             if len(ids) - 1 > self.limit:
-                n_tokens = len(whole.ids)
-                n_free = self.limit - len(self.prefix) + 1
-                raise _too_long(self._model, text, n_tokens, n_free, "prompt and text")
+                text = f"{item.source or ''} {item.text}"
+                room = self.limit + 1
+                where = "prompt and text"
+                raise _too_long(self._model, text, len(ids), room, where)
             # Without a context the first token of all has no score.
-            first = max(first + len(self.prefix), 1)
+            first = max(first, 1)
             scored = EncodedText(ids[first:], 0, 0)
             chunks = []
             if len(scored.ids):
@@ -272,8 +318,28 @@ class PromptEncoder:
         return found
 
 
+def _chat_template(model: LanguageModel) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the tokens that a chat template has before and after a user's message."""
+    tokenizer = model.tokenizer
+    if not getattr(tokenizer, "chat_template", None):
+        raise ValueError(
+            f"chat=True expects a tokenizer with a chat template. That of {model.name} "
+            "has none. Pass a prompt instead."
+        )
+    mark = "\ue000"  # of no meaning in Unicode
+    whole = tokenizer.apply_chat_template(
+        [{"role": "user", "content": mark}], add_generation_prompt=True, tokenize=False
+    )
+    sides = whole.partition(mark)[::2]
+    before, after = (
+        tokenizer(side, add_special_tokens=False)["input_ids"] if side else []
+        for side in sides
+    )
+    return tuple(before), tuple(after)
+
+
 def make_encoder(
-    model: LanguageModel, prompt: str | None, bos: bool | str
+    model: LanguageModel, prompt: str | None, bos: bool | str, chat: bool = False
 ) -> PairEncoder | PromptEncoder:
     """Return how what a model is asked becomes tokens; None is the text alone."""
     if model.kind == "masked":
@@ -285,7 +351,7 @@ def make_encoder(
         check_prompt(prompt)
     if model.kind == "seq2seq":
         return PairEncoder(model, prompt)
-    return PromptEncoder(model, prompt, bos)
+    return PromptEncoder(model, prompt, bos, chat)
 
 
 def _fill(prompt, texts, items):

@@ -78,6 +78,9 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         `{source_language}` and `{target_language}` for the English names of the
         languages. None is the text alone; a causal model translates by a prompt only,
         and finds labels behind the text and a line break.
+    chat : bool, default=False
+        Whether what a causal model reads is the message of a user in its chat template,
+        behind which it writes the translation or the label.
     labels : sequence of str, default=None
         Those to choose from. None takes those that `fit` sees.
     method : {"likelihood", "generation"}, default="likelihood"
@@ -162,6 +165,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         "source_lang": [str, None],
         "target_lang": [str, None],
         "prompt": [str, None],
+        "chat": ["boolean"],
         "labels": ["array-like", None],
         "method": [StrOptions({"likelihood", "generation"})],
         "normalize": [StrOptions(set(NORMALIZE))],
@@ -193,6 +197,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         source_lang: str | None = None,
         target_lang: str | None = None,
         prompt: str | None = None,
+        chat: bool = False,
         labels: Sequence[str] | None = None,
         method: str = "likelihood",
         normalize: str = "none",
@@ -220,6 +225,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         self.source_lang = source_lang
         self.target_lang = target_lang
         self.prompt = prompt
+        self.chat = chat
         self.labels = labels
         self.method = method
         self.normalize = normalize
@@ -386,7 +392,9 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
                 metrics, self.bos, self.window, self.stride, max_tokens, self.prompt
             )
         options = GenerationOptions.of(self.generation)
-        generator = Generator(self.prompt, self.bos, options, max_tokens)
+        generator = Generator(
+            self.prompt, self.bos, options, max_tokens, chat=self.chat
+        )
         if self.task == "translation":
             return TranslationTask(metrics, generator, self.spm_model)
         generator = replace(generator, default_prompt=DEFAULT_PROMPT)

@@ -57,7 +57,8 @@ class TranslationTask:
     def check(self, model: LanguageModel) -> None:
         """Say at once what is wrong: before anything is translated."""
         check_metrics(self.metrics, METRICS)
-        if model.kind == "causal" and self.generator.prompt is None:
+        generator = self.generator
+        if model.kind == "causal" and generator.prompt_of(model) is None:
             raise ValueError(
                 f"{model.name} is a causal model, which translates by a prompt. Pass "
                 "one, such as prompt='{source_language}: {text}\\n{target_language}:'."
