@@ -13,6 +13,7 @@ from .datasets import fetch_nusa as fetch_nusa
 from .datasets import fetch_slot as fetch_slot
 from .datasets import list_datasets as list_datasets
 from .datasets import load_published as load_published
+from .datasets import read_experiments as read_experiments
 from .inspection import ContributionDisplay as ContributionDisplay
 from .inspection import CoverageDisplay as CoverageDisplay
 from .inspection import LanguageErrorDisplay as LanguageErrorDisplay

@@ -105,10 +105,13 @@ def test_help_names_the_commands_and_loads_nothing_heavy():
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "evaluate", "featurize", "score", "cache", "datasets", "download"],
+    [
+        *["run", "evaluate", "featurize", "score", "cache", "datasets"],
+        *["download", "records", "records collect"],
+    ],
 )
 def test_every_command_has_help(capsys, command):
-    code, out, _ = call(capsys, command, "--help")
+    code, out, _ = call(capsys, *command.split(), "--help")
     assert code == 0
     assert out.startswith(f"usage: proxylm {command}")
 

@@ -175,3 +175,11 @@ def download(args: argparse.Namespace) -> None:
         return
     options = _given(args, "revision", "url")
     download(args.names, yes=args.yes, progress=not args.quiet, **options)
+
+
+def collect(args: argparse.Namespace) -> None:
+    """Make a record table of the results of experiments."""
+    from proxylm.cli._collect import collect_records
+
+    options = _given(args, "metrics", "missing")
+    collect_records(args.folder, args.output, **options)

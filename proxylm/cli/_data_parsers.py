@@ -1,9 +1,10 @@
 """The arguments of the commands that list, download and collect data."""
 
+from pathlib import Path
 from typing import Any
 
-from proxylm.cli._arguments import base_parser
-from proxylm.cli._commands import datasets, download
+from proxylm.cli._arguments import base_parser, output_parser, words
+from proxylm.cli._commands import collect, datasets, download
 
 
 def add_datasets(commands: Any) -> None:
@@ -43,3 +44,36 @@ def add_download(commands: Any) -> None:
     )
     parser.add_argument("--url", help="another address of an archive")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def add_records(commands: Any) -> None:
+    parser = commands.add_parser(
+        "records",
+        parents=[base_parser()],
+        help="make record tables of results",
+        description="Make record tables of results.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    collecting = actions.add_parser(
+        "collect",
+        parents=[base_parser(), output_parser()],
+        help="from the experiments of the original ProxyLM",
+        description="Collect the results in an `experiments` folder of the original "
+        "ProxyLM into a record table: scores of translations by sacrebleu and COMET, "
+        "or predicted intents and slots.",
+    )
+    collecting.set_defaults(command=collect)
+    collecting.add_argument(
+        "folder", metavar="FOLDER", type=Path, help="folder with the experiments"
+    )
+    collecting.add_argument(
+        "--metrics",
+        type=words,
+        metavar="NAME,NAME",
+        help="which translations must have; default all, COMET only if there is any",
+    )
+    collecting.add_argument(
+        "--missing",
+        choices=("error", "nan"),
+        help="whether a missing metric is an error, the default, or an empty cell",
+    )

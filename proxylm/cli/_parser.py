@@ -7,7 +7,7 @@ from typing import Any
 from proxylm._version import __version__
 from proxylm.cli._arguments import numbers, run_parser, words
 from proxylm.cli._commands import evaluate, run
-from proxylm.cli._data_parsers import add_datasets, add_download
+from proxylm.cli._data_parsers import add_datasets, add_download, add_records
 from proxylm.cli._text_parsers import add_cache, add_featurize, add_score
 
 DESCRIPTION = """\
@@ -22,6 +22,7 @@ examples:
   proxylm score manifest.csv --model HuggingFaceTB/SmolLM-135M -o scores.csv
   proxylm datasets
   proxylm download smollm_135m
+  proxylm records collect experiments -o scores.csv
   proxylm --config original.yaml
 """
 
@@ -116,6 +117,7 @@ COMMANDS = (
     add_cache,
     add_datasets,
     add_download,
+    add_records,
 )
 
 
