@@ -2,6 +2,7 @@
 
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 from proxylm import __version__, fetch_intent, fetch_mt560, fetch_nusa, fetch_slot
@@ -46,10 +47,12 @@ html_theme_options = {
 html_context = {"default_mode": "light"}
 
 # Examples that make their own data, those that need the declarations of human rights,
-# and those of them that need a model too; the others need the record tables.
+# those of them that need a model too, and those that need transformers beside the
+# tables; the others need the record tables.
 OFFLINE_EXAMPLES = ("plot_own_table",)
 DECLARATION_EXAMPLES = ("plot_language_tree", "plot_bits_per_language")
 MODEL_EXAMPLES = ("plot_bits_per_language",)
+TRANSFORMERS_EXAMPLES = ("plot_cost_accuracy",)
 
 SKIPPED = """
 .. note::
@@ -73,6 +76,11 @@ NO_MODEL = SKIPPED.format(
     remedy="""Set ``PROXYLM_SMOLLM2`` to its name in
    the Hugging Face hub, its folder or its GGUF file.""",
 )
+NO_TRANSFORMERS = SKIPPED.format(
+    what="packages torch and transformers",
+    remedy="""Install them with
+   ``pip install "proxylm[lm]"``.""",
+)
 
 
 def tables_at_hand():
@@ -90,12 +98,15 @@ def missing_data():
     has_tables = tables_at_hand()
     has_declarations = "PROXYLM_UDHR" in os.environ
     has_model = "PROXYLM_SMOLLM2" in os.environ
+    has_transformers = all(map(find_spec, ("torch", "transformers")))
     notes = {}
     for path in HERE.parent.glob("examples/plot_*.py"):
         if path.stem in DECLARATION_EXAMPLES and not has_declarations:
             notes[path.stem] = NO_DECLARATIONS
         elif path.stem in MODEL_EXAMPLES and not has_model:
             notes[path.stem] = NO_MODEL
+        elif path.stem in TRANSFORMERS_EXAMPLES and not has_transformers:
+            notes[path.stem] = NO_TRANSFORMERS
         elif path.stem not in OFFLINE_EXAMPLES + DECLARATION_EXAMPLES:
             if not has_tables:
                 notes[path.stem] = NO_TABLES

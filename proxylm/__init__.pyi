@@ -15,6 +15,7 @@ from .datasets import list_datasets as list_datasets
 from .datasets import load_published as load_published
 from .datasets import read_experiments as read_experiments
 from .inspection import ContributionDisplay as ContributionDisplay
+from .inspection import CostAccuracyDisplay as CostAccuracyDisplay
 from .inspection import CoverageDisplay as CoverageDisplay
 from .inspection import LanguageErrorDisplay as LanguageErrorDisplay
 from .inspection import LanguagePairDisplay as LanguagePairDisplay

@@ -1,6 +1,7 @@
 """Pictures of evaluations and predictions, as scikit-learn displays."""
 
 from proxylm.inspection._contribution import ContributionDisplay
+from proxylm.inspection._cost_accuracy import CostAccuracyDisplay
 from proxylm.inspection._coverage import CoverageDisplay
 from proxylm.inspection._language_error import LanguageErrorDisplay
 from proxylm.inspection._language_pair import LanguagePairDisplay
@@ -9,6 +10,7 @@ from proxylm.inspection._prediction import PredictionDisplay
 
 __all__ = [
     "ContributionDisplay",
+    "CostAccuracyDisplay",
     "CoverageDisplay",
     "LanguageErrorDisplay",
     "LanguagePairDisplay",
