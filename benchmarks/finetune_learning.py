@@ -69,6 +69,7 @@ TRANSLATION = {
 }
 REQUESTS = {
     "name": "causal",
+    "prompt": "{text}\n",
     "architecture": CAUSAL,
     "vocabulary": {"size": 700},
     "training": {

@@ -183,3 +183,40 @@ def collect(args: argparse.Namespace) -> None:
 
     options = _given(args, "metrics", "missing")
     collect_records(args.folder, args.output, **options)
+
+
+def finetune(args: argparse.Namespace) -> None:
+    """Fine-tune a model and score it."""
+    from proxylm.cli._finetune import FineTuning, finetune_model, list_recipes
+    from proxylm.cli._overrides import parse_assignment
+
+    if args.recipe is None:
+        list_recipes()
+        return
+    if args.output is None:
+        raise ValueError("The folder of the model is expected as -o DIR. Got none.")
+    overrides = [parse_assignment(text) for text in args.set]
+    asked = FineTuning(
+        recipe=args.recipe,
+        output=args.output,
+        overrides=[(("training", "seed"), args.seed), *overrides],
+        task=args.task,
+        data=args.data,
+        files=_given(args, "train", "dev", "test"),
+        codes=(args.source_lang, args.target_lang),
+        train_dataset=args.train_dataset,
+        size=args.size,
+        seed=args.seed,
+        device=args.device,
+        spm_model=args.spm_model,
+        append=args.append,
+        progress=not args.quiet,
+    )
+    finetune_model(asked)
+
+
+def experiment(args: argparse.Namespace) -> None:
+    """Run a plan of fine-tunings."""
+    from proxylm.cli._plan import run_plan
+
+    run_plan(args.plan, args.output, dry_run=args.dry_run, progress=not args.quiet)

@@ -9,6 +9,7 @@ from proxylm.cli._arguments import numbers, run_parser, words
 from proxylm.cli._commands import evaluate, run
 from proxylm.cli._data_parsers import add_datasets, add_download, add_records
 from proxylm.cli._text_parsers import add_cache, add_featurize, add_score
+from proxylm.cli._tuning_parser import add_experiment, add_finetune
 
 DESCRIPTION = """\
 Predict how well a language model will do where it was never tried, and see how good
@@ -20,6 +21,8 @@ examples:
   proxylm evaluate scores.csv --target big_bleu --proxies small_bleu,tiny_bleu
   proxylm featurize manifest.csv -o records.parquet
   proxylm score manifest.csv --model HuggingFaceTB/SmolLM-135M -o scores.csv
+  proxylm finetune small100 --data texts --source-lang ind --target-lang jav -o runs/1
+  proxylm experiment plan.yaml
   proxylm datasets
   proxylm download smollm_135m
   proxylm records collect experiments -o scores.csv
@@ -115,6 +118,8 @@ COMMANDS = (
     add_featurize,
     add_score,
     add_cache,
+    add_finetune,
+    add_experiment,
     add_datasets,
     add_download,
     add_records,

@@ -117,6 +117,9 @@ class ComputeCost:
     of a query and a key count**, those too that a causal mask or a window hides, as
     profilers count them; only while a text is written, keys beyond a window are gone.
 
+    A backward pass needs twice the forward pass [2]_, less below adapters [3]_; the
+    method `training` has the formulas.
+
     Everything else counts nothing: embeddings, norms, activations, softmax, positions,
     the optimizer, and padding, unless the lengths that are given include it.
 
@@ -216,11 +219,11 @@ class ComputeCost:
         Notes
         -----
         The backward pass needs twice the forward pass: the gradients of the inputs and
-        of the weights of a linear layer [2]_, and those of the two sides of the
+        of the weights of a linear layer, and those of the two sides of the
         products of attention. Below adapters, linear layers need the gradients of
         their inputs only, once their forward pass; attention and the adapters, of
-        :math:`2r(p + q)` operations for each token in the forward pass [3]_, still
-        twice. Gradient checkpointing adds a forward pass without the output layer.
+        :math:`2r(p + q)` operations for each token in the forward pass, still twice.
+        Gradient checkpointing adds a forward pass without the output layer.
 
         Not counted are the scores of attention that fused kernels compute a second time
         for the gradients, that projections before the first adapter need none, and that

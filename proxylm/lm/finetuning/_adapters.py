@@ -29,8 +29,8 @@ def add_adapters(module: Any, options: LoraOptions) -> Any:
     except ValueError as error:
         names = {name.rpartition(".")[2] for name, _ in module.named_modules()}
         raise ValueError(
-            f"lora.layers expects 'all-linear' or names of layers among {sorted(names)}. "
-            f"Got {layers!r}."
+            "lora.layers expects 'all-linear' or names of layers among "
+            f"{sorted(names)}. Got {layers!r}."
         ) from error
 
 

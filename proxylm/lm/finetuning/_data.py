@@ -164,7 +164,8 @@ def read_massive_splits(path: str | os.PathLike, task: str) -> dict[str, list[Pa
     found = {split: read_massive(path, task, split) for split in SPLITS}
     if not found["train"]:
         raise ValueError(
-            f"{path} is expected to have utterances with partition 'train'. It has none."
+            f"{path} is expected to have utterances with partition 'train'. It has "
+            "none."
         )
     return found
 

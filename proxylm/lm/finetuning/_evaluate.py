@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._loading import LanguageModel, LoadingOptions
 from .._scorer import ProxyScorer
 from .._translation import ERROR
 from ._data import check_pairs
@@ -87,23 +88,32 @@ def score_model(
             f"The model of the recipe {recipe.name!r} is made from scratch: there is "
             "none to run before it is trained. Pass model."
         )
+    location = recipe.model if is_own else os.fspath(model)
+    revision = recipe.revision if is_own else None
+    language_model = LanguageModel(
+        location,
+        options=LoadingOptions(
+            revision=revision, trust_remote_code=recipe.trust_remote_code
+        ),
+    )
     parameters = dict(SCORING[recipe.task])
     metrics = list(recipe.metrics)
     if recipe.task != "text":
         metrics = [name + suffix for name in recipe.metrics for suffix in ("", ERROR)]
         parameters |= {
-            "prompt": recipe.prompt,
+            "prompt": recipe.prompt_for(language_model.kind),
             "chat": recipe.chat,
             "generation": dict(recipe.generation),
             "spm_model": spm_model,
         }
         ((parameters["source_lang"], parameters["target_lang"]),) = languages
     scorer = ProxyScorer(
-        recipe.model if is_own else os.fspath(model),
+        location,
         metrics=metrics,
-        revision=recipe.revision if is_own else None,
+        revision=revision,
         device=device,
         cache_dir=cache_dir,
+        allow_pickle=recipe.allow_pickle,
         trust_remote_code=recipe.trust_remote_code,
         **{**parameters, **(options or {})},
     )

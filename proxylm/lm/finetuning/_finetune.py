@@ -1,4 +1,4 @@
-"""Fine-tuning as a whole: from a recipe and pairs of texts to a model and its scores."""
+"""Fine-tuning as a whole: from a recipe and pairs of texts to a model."""
 
 import logging
 import os
@@ -16,12 +16,13 @@ from typing import Any
 from proxylm._optional import import_optional
 from proxylm._version import __version__
 
-from .._labels import DEFAULT_PROMPT
+from .._cost import ComputeCost
 from .._loading import LanguageModel, LoadingOptions, choose_dtype, save_whole
 from .._memory import give_back
 from .._pairs import make_encoder
 from .._torch import import_torch
 from ._adapters import add_adapters, merge_adapters, save_adapters
+from ._batches import n_tokens
 from ._checkpoint import (
     BEST,
     CHECKPOINT,
@@ -64,7 +65,7 @@ class FineTuned:
     seconds : float
         Of training, evaluations included.
     flops : float or None
-        Floating-point operations of training, as `count_flops` has them.
+        Floating-point operations of training, as `ComputeCost` counts them.
     peak_memory : int
         Bytes: of the GPU, or of the whole process on a CPU.
     hardware, versions : str
@@ -124,13 +125,6 @@ def hold(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def prompt_of(recipe: Recipe, model: LanguageModel) -> str | None:
-    """Return what a model reads: without a prompt, a causal one the text on a line."""
-    if recipe.prompt is None and model.kind == "causal" and not recipe.chat:
-        return DEFAULT_PROMPT
-    return recipe.prompt
 
 
 def _check_run(folder: Path, run: dict[str, Any]) -> None:
@@ -237,7 +231,8 @@ def finetune(
         run = _describe_run(recipe, train, dev)
         _check_run(folder, run)
         done = read_values(folder / RESULT)
-        if done is None:
+        if done is None or not (folder / "model").is_dir():
+            (folder / RESULT).unlink(missing_ok=True)
             write_values(folder / RUN, run)
             done = _tune(recipe, train, dev, folder, device, progress)
             write_values(folder / RESULT, done)
@@ -257,6 +252,7 @@ def _open(recipe: Recipe, train, folder: Path, device: str) -> LanguageModel:
     options = LoadingOptions(
         revision=recipe.revision,
         device=device,
+        allow_pickle=recipe.allow_pickle,
         trust_remote_code=recipe.trust_remote_code,
     )
     return LanguageModel(place, None, options)
@@ -271,7 +267,8 @@ def _tune(recipe, train, dev, folder, device, progress) -> dict[str, Any]:
             text_examples(pairs, model, recipe.cutoff) for pairs in (train, dev)
         )
     else:
-        encoder = make_encoder(model, prompt_of(recipe, model), "auto", recipe.chat)
+        prompt = recipe.prompt_for(model.kind)
+        encoder = make_encoder(model, prompt, "auto", recipe.chat)
         examples, dev_examples = (
             make_examples(pairs, encoder, model, recipe.cutoff)
             for pairs in (train, dev)
@@ -289,6 +286,8 @@ def _tune(recipe, train, dev, folder, device, progress) -> dict[str, Any]:
     # Adapters and dropout begin with the same numbers in every process.
     torch.manual_seed(options.seed)
     module = model.load_trainable(dtype)
+    flops = _flops_of_epoch(module, recipe, examples)
+    n_of_epoch = sum(map(n_tokens, examples))
     holder = None
     if recipe.method == "lora":
         holder = add_adapters(module, recipe.lora)
@@ -320,11 +319,34 @@ def _tune(recipe, train, dev, folder, device, progress) -> dict[str, Any]:
         "best_update": state.best_update if dev else state.update,
         "n_tokens": state.n_read,
         "seconds": state.seconds,
-        "flops": None,
+        "flops": flops and flops * state.n_read / n_of_epoch,
         "peak_memory": memory,
         "hardware": describe_hardware(model.device),
         "versions": describe_versions(),
     }
+
+
+def _flops_of_epoch(module: Any, recipe: Recipe, examples) -> float | None:
+    """Return the operations of learning each example once; None without a formula."""
+    try:
+        cost = ComputeCost(module)
+    except ValueError:
+        name = type(module).__name__
+        logger.warning("There is no formula for the FLOPs of %s.", name)
+        return None
+    is_lora = recipe.method == "lora"
+    reads = [len(example.ids) for example in examples]
+    lengths = (reads,)
+    if examples[0].encoder_ids is not None:
+        lengths = ([len(example.encoder_ids) for example in examples], reads)
+    return float(
+        cost.training(
+            *lengths,
+            lora_rank=recipe.lora.rank if is_lora else None,
+            lora_layers=recipe.lora.layers if is_lora else "all-linear",
+            gradient_checkpointing=recipe.training.gradient_checkpointing,
+        )
+    )
 
 
 def _save(module: Any, model: LanguageModel, folder: Path) -> None:

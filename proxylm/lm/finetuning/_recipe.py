@@ -21,6 +21,13 @@ METRICS = {
     "slot": ("f1", "accuracy"),
     "text": ("bits_per_byte", "bits_per_character", "bits_per_token"),
 }
+# By task: what causal models read where a recipe has no prompt.
+PROMPTS = {
+    "translation": "Translate from {source_language} to {target_language}.\n{text}\n",
+    "intent": "What is the intent of this request?\n{text}\n",
+    "slot": "Write this request with its slots marked as [slot : words].\n{text}\n",
+    "text": None,
+}
 
 
 def _refuse(where: str, expected: str, given: Any) -> ValueError:
@@ -248,7 +255,7 @@ class Recipe:
     prompt : str or None, default=None
         What the model reads, with `{text}` in it, and `{source_language}` and
         `{target_language}` where the names of languages belong. None is the text
-        alone, for causal models with a line break behind it.
+        alone, for causal models with an instruction before it.
     chat : bool, default=False
         Whether that is the message of a user in the chat template of the model.
     cutoff : int, default=1024
@@ -257,6 +264,8 @@ class Recipe:
         `num_beams`, `length_penalty` and `max_new_tokens` of what it writes.
     metrics : sequence of str or None, default=None
         None is all of the task.
+    allow_pickle : bool, default=False
+        Whether weights may be read that were saved as a pickle.
     trust_remote_code : bool, default=False
         Whether code that comes with the model may be run.
     """
@@ -279,6 +288,7 @@ class Recipe:
     cutoff: int = 1_024
     generation: Mapping[str, Any] = field(default_factory=dict)
     metrics: tuple[str, ...] | None = None
+    allow_pickle: bool = False
     trust_remote_code: bool = False
 
     def __post_init__(self):
@@ -323,6 +333,12 @@ class Recipe:
             If a key is unknown, with the nearest one, or a value out of its range.
         """
         return _make(cls, values)
+
+    def prompt_for(self, kind: str) -> str | None:
+        """Return what a model of a kind (`"causal"` or `"seq2seq"`) reads."""
+        if self.prompt is None and kind == "causal":
+            return PROMPTS[self.task]
+        return self.prompt
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as a mapping, complete with defaults."""

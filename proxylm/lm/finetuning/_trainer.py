@@ -269,8 +269,8 @@ class Trainer:
         longest = int(self._train_lengths.sum(axis=1).min())
         if state.max_tokens // 2 < longest:
             raise MemoryError(
-                f"Memory ran out on batches of {state.max_tokens} tokens. Lower cutoff, "
-                "set training.gradient_checkpointing, or take method='lora'."
+                f"Memory ran out on batches of {state.max_tokens} tokens. Lower "
+                "cutoff, set training.gradient_checkpointing, or take method='lora'."
             ) from error
         state.max_tokens //= 2
         logger.warning(
