@@ -24,6 +24,9 @@ from .inspection import PredictionDisplay as PredictionDisplay
 from .languages import LanguageFeaturizer as LanguageFeaturizer
 from .lm import ComputeCost as ComputeCost
 from .lm import ProxyScorer as ProxyScorer
+from .lm import Recipe as Recipe
+from .lm import finetune as finetune
+from .lm import score_model as score_model
 from .model_selection import CrossDatasetSplit as CrossDatasetSplit
 from .model_selection import Evaluation as Evaluation
 from .model_selection import LanguageKFold as LanguageKFold
