@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,15 @@ def describe_row(row: Mapping[str, Any]) -> str:
     )
 
 
+def _keys(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return what names the experiment of each row; a file has other types."""
+    columns = [
+        ["" if pd.isna(x) else f"{x:g}" if isinstance(x, Real) else str(x) for x in c]
+        for c in (table[name] for name in ROW_KEYS)
+    ]
+    return list(zip(*columns, strict=True))
+
+
 def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add rows to a table; those of the same experiments are replaced."""
     table = pd.DataFrame(rows)
@@ -129,16 +139,10 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
                 f"column {missing[0]!r}. Choose another --append."
             )
 
-        def key(frame):
-            columns = [frame[name].astype(str) for name in ROW_KEYS]
-            return pd.MultiIndex.from_arrays(columns)
-
-        frame = table.copy()
-        for name in ROW_KEYS:  # as reading gives them back
-            if stored[name].dtype.kind == "f":
-                frame[name] = pd.to_numeric(frame[name]).astype(float)
-        stored = stored[~key(stored).isin(key(frame))]
-        table = pd.concat([stored, table], ignore_index=True) if len(stored) else table
+        new = set(_keys(table))
+        stored = stored[[key not in new for key in _keys(stored)]]
+        if len(stored):
+            table = pd.concat([stored, table], ignore_index=True)
     write_records(table, path)
 
 

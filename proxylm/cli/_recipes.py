@@ -32,7 +32,7 @@ def describe_recipe(text: str) -> str:
 
 
 def _downloaded(values: dict[str, Any]) -> dict[str, Any]:
-    """Return where the model of a ready recipe is: on the disk, or pinned in the hub."""
+    """Return where the model of a ready recipe is, on the disk or in the hub."""
     for entry in CATALOGUE:
         if isinstance(entry, HubModel) and entry.model == values.get("model"):
             if entry.is_there(get_data_home()):
@@ -54,7 +54,8 @@ def read_recipe(
     ready = ready_recipes()
     beside = (folder or Path()) / name
     path = beside if beside.is_file() else Path(name).expanduser()
-    if name in ready:
+    is_ready = name in ready
+    if is_ready:
         values, where = parse_yaml(ready[name], name), name
     elif path.suffix in SUFFIXES:
         values, where = read_yaml(path), str(path)
@@ -67,11 +68,11 @@ def read_recipe(
         raise ValueError(f"{where} expects keys with values. Got {values!r:.80}.")
     values = {"name": Path(where).stem, **values}
     model = values.get("model")
-    if isinstance(model, str) and where != name and (path.parent / model).is_dir():
+    if isinstance(model, str) and not is_ready and (path.parent / model).is_dir():
         values["model"] = str(path.parent / model)
     if task is not None:
         values["task"] = task
-    if where == name:
+    if is_ready:
         values |= _downloaded(values)
     for keys, value in overrides:
         values = override(values, keys, value)

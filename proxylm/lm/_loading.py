@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import weakref
 from collections.abc import Iterator
@@ -342,7 +343,13 @@ class LanguageModel:
                 f"{self.name} is an object, whose weights training would change. Save "
                 "it with save_pretrained and pass the path of its folder."
             )
-        return self._read_weights(dtype).to(self.device)
+        module = self._read_weights(dtype).to(self.device)
+        # Positions by a formula, which are read as weights and never saved.
+        fixed = getattr(module, "_keys_to_ignore_on_save", None) or ()
+        for name, parameter in module.named_parameters():
+            if any(re.search(pattern, name) for pattern in fixed):
+                parameter.requires_grad_(False)
+        return module
 
     def _load_module(self) -> Any:
         return self._ready(self._read_weights(self.dtype))

@@ -83,8 +83,16 @@ def save_checkpoint(
     }
     if device.type == "cuda":
         values["cuda_rng"] = torch.cuda.get_rng_state(device)
-    with write_whole(folder / CHECKPOINT) as temporary:
-        torch.save(values, temporary)
+    # An open file, whose errors have a cause; those of a path have none.
+    with (
+        write_whole(folder / CHECKPOINT) as temporary,
+        open(temporary, "wb") as file,
+    ):
+        try:
+            torch.save(values, file)
+        except RuntimeError as error:  # that it could not end the file it began
+            cause = error.__context__
+            raise (cause if isinstance(cause, OSError) else error) from None
 
 
 def load_checkpoint(

@@ -295,7 +295,7 @@ def _tune(recipe, train, dev, folder, device, progress) -> dict[str, Any]:
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
     if options.gradient_checkpointing:
-        module.gradient_checkpointing_enable({"use_reentrant": False})
+        _keep_activations(module, False)
         if holder is not None:
             module.enable_input_require_grads()
     if model.device.startswith("cuda"):
@@ -309,7 +309,7 @@ def _tune(recipe, train, dev, folder, device, progress) -> dict[str, Any]:
         save_adapters(holder, folder / "adapter")
         module = merge_adapters(holder)
     if options.gradient_checkpointing:
-        module.gradient_checkpointing_disable()
+        _keep_activations(module, True)
     _save(module, model, folder)
     give_back()
     return {
@@ -324,6 +324,16 @@ def _tune(recipe, train, dev, folder, device, progress) -> dict[str, Any]:
         "hardware": describe_hardware(model.device),
         "versions": describe_versions(),
     }
+
+
+def _keep_activations(module: Any, kept: bool) -> None:
+    """Let a model keep its activations for the gradient, or compute them again."""
+    names = ("activation_checkpointing", "gradient_checkpointing")  # new, old
+    name = next(name for name in names if hasattr(module, f"{name}_enable"))
+    if kept:
+        getattr(module, f"{name}_disable")()
+    else:
+        getattr(module, f"{name}_enable")({"use_reentrant": False})
 
 
 def _flops_of_epoch(module: Any, recipe: Recipe, examples) -> float | None:
