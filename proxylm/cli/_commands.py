@@ -185,6 +185,13 @@ def collect(args: argparse.Namespace) -> None:
     collect_records(args.folder, args.output, **options)
 
 
+def join(args: argparse.Namespace) -> None:
+    """Put record tables side by side."""
+    from proxylm.cli._join import join_tables
+
+    join_tables(args.tables, args.output)
+
+
 def finetune(args: argparse.Namespace) -> None:
     """Fine-tune a model and score it."""
     from proxylm.cli._finetune import FineTuning, finetune_model, list_recipes

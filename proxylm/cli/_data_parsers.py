@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from proxylm.cli._arguments import base_parser, output_parser, words
-from proxylm.cli._commands import collect, datasets, download
+from proxylm.cli._commands import collect, datasets, download, join
 
 
 def add_datasets(commands: Any) -> None:
@@ -50,8 +50,8 @@ def add_records(commands: Any) -> None:
     parser = commands.add_parser(
         "records",
         parents=[base_parser()],
-        help="make record tables of results",
-        description="Make record tables of results.",
+        help="make record tables of results, and join them",
+        description="Make record tables of results, and join them.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     collecting = actions.add_parser(
@@ -76,4 +76,23 @@ def add_records(commands: Any) -> None:
         "--missing",
         choices=("error", "nan"),
         help="whether a missing metric is an error, the default, or an empty cell",
+    )
+    joining = actions.add_parser(
+        "join",
+        parents=[base_parser(), output_parser()],
+        help="tables about the same records side by side",
+        description="Join tables about the same records, such as scores of `proxylm "
+        "experiment` and what `proxylm featurize` and `proxylm score` have made. The "
+        "rows are those of the first table; each further table gives its columns to "
+        "the rows that it agrees with in source_lang, target_lang, train_dataset, "
+        "dataset_size and test_dataset, as far as both have these.",
+    )
+    joining.set_defaults(command=join)
+    joining.add_argument(
+        "tables",
+        metavar="TABLE",
+        nargs="+",
+        type=Path,
+        help="a .csv, .tsv or .parquet file; first the one that tells most records "
+        "apart",
     )

@@ -12,11 +12,13 @@ import pandas as pd
 
 import proxylm
 from proxylm.cli._files import read_yaml
-from proxylm.records import read_records, write_records
+from proxylm.records import RecordSchema, read_records, write_records
 from proxylm.records._tables import table_suffix
 
 TEXTS = ("train", "dev", "test")
 CODES = ("source_lang", "target_lang")
+# Names of data sets are text, as codes are: `001` is no number, `null` no empty cell.
+SCHEMA = RecordSchema(train_dataset="train_dataset", test_dataset="test_dataset")
 YAML_SUFFIXES = (".yaml", ".yml")
 
 
@@ -62,7 +64,7 @@ def read_manifest(path: Path, texts: Sequence[str]) -> pd.DataFrame:
     if path.suffix.lower() in YAML_SUFFIXES:
         table = _read_yaml_records(path)
     else:
-        table = read_records(path)
+        table = read_records(path, SCHEMA)
     table = table.copy()
     for name in set(texts) & set(table.columns):
         table[name] = [_resolved(cell, path.parent) for cell in table[name]]

@@ -26,6 +26,7 @@ examples:
   proxylm datasets
   proxylm download smollm_135m
   proxylm records collect experiments -o scores.csv
+  proxylm records join scores.csv features.csv -o records.csv
   proxylm --config original.yaml
 """
 

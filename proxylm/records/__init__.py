@@ -2,6 +2,7 @@
 
 from proxylm.records._bunch import load_records, make_records
 from proxylm.records._concat import concat
+from proxylm.records._join import join_records
 from proxylm.records._problems import Problem, RecordError
 from proxylm.records._schema import SCORE_RANGES, RecordSchema
 from proxylm.records._tables import (
@@ -19,6 +20,7 @@ __all__ = [
     "RecordSchema",
     "check_records",
     "concat",
+    "join_records",
     "load_records",
     "long_to_wide",
     "make_records",
