@@ -68,21 +68,35 @@ def load_best(folder: Path, module: Any) -> None:
     load_weights(module, safetensors.load_file(folder / BEST))
 
 
+def random_states(device: Any) -> dict[str, Any]:
+    """Return the states of the generators that dropout draws from."""
+    torch = import_torch()
+    states = {"rng": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda_rng"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def set_random_states(states: Mapping[str, Any], device: Any) -> None:
+    """Put generators back to where they were."""
+    torch = import_torch()
+    torch.set_rng_state(states["rng"])
+    if "cuda_rng" in states:
+        torch.cuda.set_rng_state(states["cuda_rng"], device)
+
+
 def save_checkpoint(
     folder: Path, state: TrainingState, module: Any, optimizer: Any, scaler: Any
 ) -> None:
     """Write all that training depends on, whole or not at all."""
     torch = import_torch()
-    device = next(module.parameters()).device
     values = {
         "state": asdict(state),
         "weights": trained_weights(module),
         "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict(),
-        "rng": torch.get_rng_state(),
+        **random_states(next(module.parameters()).device),
     }
-    if device.type == "cuda":
-        values["cuda_rng"] = torch.cuda.get_rng_state(device)
     # An open file, whose errors have a cause; those of a path have none.
     with (
         write_whole(folder / CHECKPOINT) as temporary,
@@ -114,9 +128,7 @@ def load_checkpoint(
     load_weights(module, values["weights"])
     optimizer.load_state_dict(values["optimizer"])
     scaler.load_state_dict(values["scaler"])
-    torch.set_rng_state(values["rng"])
-    if "cuda_rng" in values:
-        torch.cuda.set_rng_state(values["cuda_rng"], next(module.parameters()).device)
+    set_random_states(values, next(module.parameters()).device)
     return state
 
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import platform
-import resource
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -104,6 +103,11 @@ def peak_memory(device: str) -> int:
     """Return the largest memory so far, in bytes."""
     if device.startswith("cuda"):
         return int(import_torch().cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        psutil = import_optional("psutil", extra="finetune")
+        return psutil.Process().memory_info().peak_wset
+    import resource  # not there on Windows
+
     unit = 1 if sys.platform == "darwin" else 1_024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -147,8 +151,12 @@ def _describe_run(recipe: Recipe, train: Sequence[Pair], dev: Sequence[Pair]):
     # These matter to what the model is asked afterwards.
     for name in ("generation", "metrics", "name"):
         values.pop(name)
+    model = None
+    if recipe.model is not None:
+        model = LanguageModel(recipe.model, options=LoadingOptions(recipe.revision))
     return {
         "recipe": values,
+        "model": model and model.digest,
         "train": pairs_digest(train),
         "dev": pairs_digest(dev),
         "version": VERSION,
@@ -234,7 +242,11 @@ def finetune(
         if done is None or not (folder / "model").is_dir():
             (folder / RESULT).unlink(missing_ok=True)
             write_values(folder / RUN, run)
-            done = _tune(recipe, train, dev, folder, device, progress)
+            # Everybody else's random numbers stay what they were.
+            torch = import_torch()
+            devices = range(torch.cuda.device_count())
+            with torch.random.fork_rng(devices):
+                done = _tune(recipe, train, dev, folder, device, progress)
             write_values(folder / RESULT, done)
         for name in (CHECKPOINT, BEST):
             (folder / name).unlink(missing_ok=True)

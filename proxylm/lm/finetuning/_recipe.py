@@ -8,12 +8,12 @@ from typing import Any
 from proxylm._nearest import nearest
 
 from .._generation import GenerationOptions
-from .._loading import DTYPES
 from ._schedule import SCHEDULES
 
 TASKS = ("translation", "intent", "slot", "text")
 METHODS = ("full", "lora", "none")
 VOCABULARIES = ("bpe", "unigram")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 # By task: what is measured.
 METRICS = {
     "translation": ("spBLEU", "chrF2++", "BLEU", "chrF2", "TER"),

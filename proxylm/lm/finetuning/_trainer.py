@@ -21,8 +21,10 @@ from ._checkpoint import (
     TrainingState,
     load_best,
     load_checkpoint,
+    random_states,
     save_best,
     save_checkpoint,
+    set_random_states,
 )
 from ._loss import ExampleLoss
 from ._recipe import TrainingOptions
@@ -43,7 +45,8 @@ class Trainer:
     """Trains a model on examples.
 
     Everything that it does depends on its arguments alone: an interrupted training
-    that goes on from its checkpoint ends with the same weights.
+    that goes on from its checkpoint ends with the same weights. Dropout draws from the
+    generators of torch, which are seeded.
 
     Parameters
     ----------
@@ -199,7 +202,7 @@ class Trainer:
         """Make a step; return the mean loss of its tokens."""
         torch = import_torch()
         self.module.train()
-        rng = torch.get_rng_state()
+        states = random_states(self._device)
         while True:
             try:
                 total, n_learned = self._add_gradients(batches, state)
@@ -207,11 +210,11 @@ class Trainer:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self._halve(state, error)
+                self._halve(batches, state, error)
             # Outside of the handler, whose traceback holds the tensors.
             self._optimizer.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()
-            torch.set_rng_state(rng)
+            set_random_states(states, self._device)
         self._scaler.unscale_(self._optimizer)
         if self.options.clip_norm is not None:
             trained = [p for p in self.module.parameters() if p.requires_grad]
@@ -230,22 +233,24 @@ class Trainer:
     ) -> tuple[float, int]:
         """Add up the gradients of batches; return the loss and the tokens with one."""
         n_learned = sum(len(self._train[n].targets) for b in batches for n in b)
-        total = 0.0
-        for batch in batches:
-            for part in self._parts(batch, state.max_tokens):
-                with self._autocast():
-                    loss = self._loss(self._rows(part), self.options.label_smoothing)
-                value = float(loss.detach())
-                if not math.isfinite(value):
-                    raise FloatingPointError(
-                        f"The loss of update {state.update} is {value}, in the batch "
-                        f"of the training pairs {self._named(part)}. Lower "
-                        "training.learning_rate, set training.clip_norm, or look at "
-                        "these pairs."
-                    )
-                self._scaler.scale(loss / n_learned).backward()
-                total += value
-        return total, n_learned
+        parts = [p for batch in batches for p in self._parts(batch, state.max_tokens)]
+        losses = []
+        for part in parts:
+            with self._autocast():
+                loss = self._loss(self._rows(part), self.options.label_smoothing)
+            self._scaler.scale(loss / n_learned).backward()
+            losses.append(loss.detach())
+        # Asked for once: a GPU works on while the next part is made ready.
+        values = import_torch().stack(losses).tolist()
+        for part, value in zip(parts, values, strict=True):
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"The loss of update {state.update} is {value}, in the batch "
+                    f"of the training pairs {self._named(part)}. Lower "
+                    "training.learning_rate, set training.clip_norm, or look at "
+                    "these pairs."
+                )
+        return sum(values), n_learned
 
     def _rows(self, part: list[int]) -> list[Chunk]:
         """Return what a model reads of examples: each, or several in a row."""
@@ -265,12 +270,15 @@ class Trainer:
             return [batch]
         return cut(batch, self._train_lengths, max_tokens, len(batch))
 
-    def _halve(self, state: TrainingState, error: BaseException) -> None:
-        longest = int(self._train_lengths.sum(axis=1).min())
-        if state.max_tokens // 2 < longest:
+    def _halve(
+        self, batches: list[list[int]], state: TrainingState, error: BaseException
+    ) -> None:
+        """Let memory have room for half of a batch, or say that no less can be read."""
+        parts = [p for batch in batches for p in self._parts(batch, state.max_tokens)]
+        if max(map(len, parts)) == 1:
             raise MemoryError(
-                f"Memory ran out on batches of {state.max_tokens} tokens. Lower "
-                "cutoff, set training.gradient_checkpointing, or take method='lora'."
+                "Memory ran out on single pairs. Lower cutoff, set "
+                "training.gradient_checkpointing, or take method='lora'."
             ) from error
         state.max_tokens //= 2
         logger.warning(
