@@ -112,3 +112,61 @@ def output_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what the columns of a table are."""
+    parser.add_argument(
+        "--exclude",
+        type=words,
+        metavar="COL,COL",
+        help="columns that are no features, where --features is not given",
+    )
+    group = parser.add_argument_group("columns of the table")
+    group.add_argument(
+        "--target", metavar="COL", required=True, help="scores to predict"
+    )
+    group.add_argument(
+        "--source",
+        metavar="COL",
+        help="source language; default source_lang, or none where only "
+        "--target-language is given",
+    )
+    group.add_argument(
+        "--target-language",
+        metavar="COL",
+        help="target language; default target_lang, or none where only --source is "
+        "given",
+    )
+    group.add_argument(
+        "--proxies", type=words, metavar="COL,COL", help="scores of small models"
+    )
+    group.add_argument(
+        "--features",
+        type=words,
+        metavar="COL,COL",
+        help="other numbers to predict from; default all numeric columns that have "
+        "no other role",
+    )
+    group.add_argument("--train-dataset", metavar="COL", help="name of a training set")
+    group.add_argument("--test-dataset", metavar="COL", help="name of a test set")
+    group.add_argument(
+        "--model",
+        help="model whose scores they are, m2m100 or nllb: says which languages are "
+        "unseen",
+    )
+    group.add_argument(
+        "--metric", help="metric of the target, such as spBLEU: sets the score range"
+    )
+    group.add_argument(
+        "--score-range",
+        type=numbers,
+        metavar="LOW,HIGH",
+        help="lowest and highest score of another metric",
+    )
+    group.add_argument(
+        "--pivots",
+        type=words,
+        metavar="CODE,CODE",
+        help="languages that are never left out, such as eng",
+    )

@@ -97,14 +97,36 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def evaluate(args: argparse.Namespace) -> None:
-    """Train and test on the user's own table."""
+def _columns(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the roles of the columns of a table."""
     schema = _given(args, "target", "proxies", "features", "model", "metric")
     schema |= _given(args, "score_range", "pivots", "train_dataset", "test_dataset")
     if args.source or args.target_language:
         # One alone means records of one language.
         schema |= {"source": args.source, "target_language": args.target_language}
-    records = {"table": args.table, "schema": schema}
+    return schema
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Predict the rows of a table that have no score."""
+    from proxylm.cli._predict import Prediction, predict_table
+
+    predict_table(
+        Prediction(
+            table=args.table,
+            schema=_columns(args),
+            exclude=args.exclude or (),
+            regressor=args.regressor,
+            languages=args.languages,
+            confidence_level=args.confidence_level,
+            output=args.output,
+        )
+    )
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Train and test on the user's own table."""
+    records = {"table": args.table, "schema": _columns(args)}
     records |= _given(args, "layout", "exclude")
     values = {"records": records} | _given(args, "protocol", "regressor")
     _start(_parse([values], _overrides(args), Path()), args)
@@ -140,6 +162,7 @@ def score(args: argparse.Namespace) -> None:
     options = _given(args, "model", "metrics", "task", "dtype", "device", "bos")
     options |= _given(args, "window", "stride", "max_tokens_per_batch", "n_jobs")
     options |= _given(args, "source_lang", "target_lang", "prompt")
+    options["allow_pickle"] = args.allow_pickle
     task = Scoring(
         texts=args.texts,
         output=args.output,

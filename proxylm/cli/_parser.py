@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from proxylm._version import __version__
-from proxylm.cli._arguments import numbers, run_parser, words
-from proxylm.cli._commands import evaluate, run
+from proxylm.cli._arguments import add_columns, base_parser, run_parser, words
+from proxylm.cli._commands import evaluate, predict, run
 from proxylm.cli._data_parsers import add_datasets, add_download, add_records
 from proxylm.cli._text_parsers import add_cache, add_featurize, add_score
 from proxylm.cli._tuning_parser import add_experiment, add_finetune
@@ -14,11 +14,13 @@ from proxylm.cli._tuning_parser import add_experiment, add_finetune
 DESCRIPTION = """\
 Predict how well a language model will do where it was never tried, and see how good
 the predictions are."""
+TABLE = "a .csv, .tsv or .parquet file"
 EPILOG = """\
 examples:
   proxylm run examples/mt560_lolo.yaml
   proxylm run examples/mt560_lolo.yaml --set records.features=nlperf --seeds 42,43
   proxylm evaluate scores.csv --target big_bleu --proxies small_bleu,tiny_bleu
+  proxylm predict scores.csv --target big_bleu --proxies small_bleu --for jav
   proxylm featurize manifest.csv -o records.parquet
   proxylm score manifest.csv --model HuggingFaceTB/SmolLM-135M -o scores.csv
   proxylm finetune small100 --data texts --source-lang ind --target-lang jav -o runs/1
@@ -50,65 +52,47 @@ def add_evaluate(commands: Any) -> None:
         description="Train and test on a table of your own, a record per row.",
     )
     parser.set_defaults(command=evaluate)
-    parser.add_argument("table", metavar="TABLE", help="a .csv, .tsv or .parquet file")
+    parser.add_argument("table", metavar="TABLE", help=TABLE)
     parser.add_argument("--protocol", help="how to split, default lolo")
     parser.add_argument("--regressor", help="what predicts, default auto")
     parser.add_argument(
         "--layout", help="wide, a row per record, or long, a row per score"
     )
+    add_columns(parser)
+
+
+def add_predict(commands: Any) -> None:
+    parser = commands.add_parser(
+        "predict",
+        parents=[base_parser()],
+        help="predict the rows of a table that have no score",
+        description="Learn from the rows of a table that have a score, and predict "
+        "those that have none, with intervals.",
+    )
+    parser.set_defaults(command=predict)
+    parser.add_argument("table", metavar="TABLE", type=Path, help=TABLE)
     parser.add_argument(
-        "--exclude",
-        type=words,
-        metavar="COL,COL",
-        help="columns that are no features, where --features is not given",
-    )
-    group = parser.add_argument_group("columns of the table")
-    group.add_argument(
-        "--target", metavar="COL", required=True, help="scores to predict"
-    )
-    group.add_argument(
-        "--source",
-        metavar="COL",
-        help="source language; default source_lang, or none where only "
-        "--target-language is given",
-    )
-    group.add_argument(
-        "--target-language",
-        metavar="COL",
-        help="target language; default target_lang, or none where only --source is "
-        "given",
-    )
-    group.add_argument(
-        "--proxies", type=words, metavar="COL,COL", help="scores of small models"
-    )
-    group.add_argument(
-        "--features",
-        type=words,
-        metavar="COL,COL",
-        help="other numbers to predict from; default all numeric columns that have "
-        "no other role",
-    )
-    group.add_argument("--train-dataset", metavar="COL", help="name of a training set")
-    group.add_argument("--test-dataset", metavar="COL", help="name of a test set")
-    group.add_argument(
-        "--model",
-        help="model whose scores they are, m2m100 or nllb: says which languages are "
-        "unseen",
-    )
-    group.add_argument(
-        "--metric", help="metric of the target, such as spBLEU: sets the score range"
-    )
-    group.add_argument(
-        "--score-range",
-        type=numbers,
-        metavar="LOW,HIGH",
-        help="lowest and highest score of another metric",
-    )
-    group.add_argument(
-        "--pivots",
+        "--for",
+        dest="languages",
         type=words,
         metavar="CODE,CODE",
-        help="languages that are never left out, such as eng",
+        help="predict the rows of these languages, whose scores are not looked at",
+    )
+    parser.add_argument("--regressor", default="auto", help="what predicts")
+    parser.add_argument(
+        "--confidence-level",
+        type=float,
+        default=0.9,
+        metavar="P",
+        help="part of new languages for which intervals hold; default 0.9",
+    )
+    add_columns(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="TABLE",
+        type=Path,
+        help="the .csv, .tsv or .parquet file to write",
     )
 
 
@@ -116,6 +100,7 @@ def add_evaluate(commands: Any) -> None:
 COMMANDS = (
     add_run,
     add_evaluate,
+    add_predict,
     add_featurize,
     add_score,
     add_cache,
