@@ -17,6 +17,7 @@ from proxylm.records._tables import table_suffix
 
 CONTEXT_USERS = ("auto",)
 N_SHOWN = 60
+SEED = 42  # the same command gives the same predictions
 NEW = ("prediction", "lower", "upper")
 
 
@@ -88,13 +89,14 @@ def predict_rows(frame: pd.DataFrame, asked: Prediction) -> pd.DataFrame:
     truth = wanted[target]
     records = make_records(wanted, replace(schema, target=None))
     estimator = RegressorConfig.parse(asked.regressor).build()
+    estimator.set_params(random_state=SEED)
     if asked.regressor in CONTEXT_USERS:
         # Features alone: what proxies say of a language is known of all rows.
         data = pd.concat([known.data, records.data], ignore_index=True)
         data.attrs = known.data.attrs
         estimator.set_params(context=data)
     else:
-        estimator = proxylm.LanguageConformalRegressor(estimator)
+        estimator = proxylm.LanguageConformalRegressor(estimator, random_state=SEED)
     data = records.data
     data.attrs = known.data.attrs
     estimator.fit(known.data, known.target)
