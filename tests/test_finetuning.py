@@ -826,8 +826,9 @@ def test_a_budget_that_is_used_up_ends_before_the_next(tmp_path, caplog):
     experiments = [
         Experiment(small_recipe(), training, tests, size) for size in (20, 30)
     ]
-    done = list(run_experiments(experiments, tmp_path, budget=Budget(flops=1.0)))
-    assert len(done) == 1
+    for budget in (Budget(flops=1.0), Budget(hours=1e-9)):
+        done = list(run_experiments(experiments, tmp_path, budget=budget))
+        assert len(done) == 1
     assert "1 of 2 experiments are left" in caplog.text
     assert len(list(run_experiments(experiments, tmp_path))) == 2
 

@@ -264,16 +264,15 @@ def run_experiments(
     **options
         Of `run_experiment`.
     """
-    folder, start = Path(folder), time.monotonic()
-    budget, spent = budget or Budget(), 0.0
+    folder, budget = Path(folder), budget or Budget()
+    hours = flops = 0.0
     with hold(folder):
         for number, experiment in enumerate(experiments):
             place = folder / experiment.place
             paths = [place / "scores" / _file_name(test) for test in experiment.tests]
             is_done = all(path.is_file() for path in paths)
-            hours = (time.monotonic() - start) / 3600
             used_up = (budget.hours is not None and hours >= budget.hours) or (
-                budget.flops is not None and spent >= budget.flops
+                budget.flops is not None and flops >= budget.flops
             )
             if used_up and not is_done:
                 logger.warning(
@@ -284,10 +283,15 @@ def run_experiments(
                 )
                 return
             rows = run_experiment(experiment, place, **options)
-            flops = [row.get("training_flops") or 0.0 for row in rows[:1]]
-            flops += [row.get("scoring_flops") or 0.0 for row in rows]
-            spent += sum(flops)
+            hours += _total(rows, "seconds") / 3600
+            flops += _total(rows, "flops")
             yield experiment, rows
+
+
+def _total(rows: Sequence[Mapping[str, Any]], unit: str) -> float:
+    """Return what an experiment took: its rows are of one training."""
+    training = [row.get(f"training_{unit}") or 0.0 for row in rows[:1]]
+    return sum(training) + sum(row.get(f"scoring_{unit}") or 0.0 for row in rows)
 
 
 def records_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
