@@ -47,12 +47,12 @@ html_theme_options = {
 html_context = {"default_mode": "light"}
 
 # Examples that make their own data, those that need the declarations of human rights,
-# those of them that need a model too, and those that need transformers beside the
-# tables; the others need the record tables.
-OFFLINE_EXAMPLES = ("plot_own_table",)
+# those of them that need a model too, and those that need transformers; all but the
+# first two kinds need the record tables.
+OFFLINE_EXAMPLES = ("plot_own_table", "plot_finetuning")
 DECLARATION_EXAMPLES = ("plot_language_tree", "plot_bits_per_language")
 MODEL_EXAMPLES = ("plot_bits_per_language",)
-TRANSFORMERS_EXAMPLES = ("plot_cost_accuracy",)
+TRANSFORMERS_EXAMPLES = ("plot_cost_accuracy", "plot_finetuning")
 
 SKIPPED = """
 .. note::
