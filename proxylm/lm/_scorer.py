@@ -15,12 +15,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._cells import parse_cell
+from ._comet import CometScorer
 from ._generation import GenerationOptions, Generator
 from ._labels import DEFAULT_PROMPT, NORMALIZE, LabelTask
 from ._loading import DTYPES, LanguageModel, LoadingOptions
 from ._run import ModelRecipe, answer_items
 from ._tasks import LikelihoodTask, Task
-from ._translation import TranslationTask
+from ._translation import COMET_METRICS, TranslationTask
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
 
@@ -93,6 +94,8 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         `max_new_tokens` (256). What a causal model writes ends with the line.
     spm_model : str or path-like, default=None
         SentencePiece model of spBLEU, see `proxylm.metrics.score_translations`.
+    comet_model : str or path-like, default=None
+        Checkpoint of the metric `"comet"`, see `proxylm.lm.CometScorer`.
     cache_dir : str or path-like, default=None
         Folder that keeps the scores of every text, so that interrupted work goes on
         and nothing is scored twice. Several processes may share it.
@@ -171,6 +174,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         "normalize": [StrOptions(set(NORMALIZE))],
         "generation": [dict, None],
         "spm_model": [str, os.PathLike, None],
+        "comet_model": [str, os.PathLike, None],
         "cache_dir": [str, os.PathLike, None],
         "allow_pickle": ["boolean"],
         "trust_remote_code": ["boolean"],
@@ -203,6 +207,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         normalize: str = "none",
         generation: Mapping[str, Any] | None = None,
         spm_model: str | os.PathLike | None = None,
+        comet_model: str | os.PathLike | None = None,
         cache_dir: str | os.PathLike | None = None,
         allow_pickle: bool = False,
         trust_remote_code: bool = False,
@@ -231,6 +236,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         self.normalize = normalize
         self.generation = generation
         self.spm_model = spm_model
+        self.comet_model = comet_model
         self.cache_dir = cache_dir
         self.allow_pickle = allow_pickle
         self.trust_remote_code = trust_remote_code
@@ -360,7 +366,8 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
 
     def __getstate__(self):
         state = dict(super().__getstate__())
-        state.pop("_loaded", None)
+        for name in ("_loaded", "_comet"):
+            state.pop(name, None)
         for model in _several(self.model).values():
             if isinstance(model, tuple):
                 raise TypeError(
@@ -375,6 +382,15 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         if getattr(self, "_loaded", (None, None))[0] != recipe:
             self._loaded = (recipe, recipe.load())
         return self._loaded[1]
+
+    def _load_comet(self) -> CometScorer:
+        """Return COMET, whose weights stay in memory while it is the same."""
+        device = self.device if isinstance(self.device, str) else self.device[0]
+        wanted = self.comet_model, device, self.cache_dir
+        if getattr(self, "_comet", (None, None))[0] != wanted:
+            comet = CometScorer(wanted[0], device=device, cache_dir=self.cache_dir)
+            self._comet = (wanted, comet)
+        return self._comet[1]
 
     def _make_task(self) -> Task:
         """Return what the models are asked."""
@@ -396,7 +412,8 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
             self.prompt, self.bos, options, max_tokens, chat=self.chat
         )
         if self.task == "translation":
-            return TranslationTask(metrics, generator, self.spm_model)
+            comet = self._load_comet() if {*COMET_METRICS} & {*metrics} else None
+            return TranslationTask(metrics, generator, self.spm_model, comet)
         generator = replace(generator, default_prompt=DEFAULT_PROMPT)
         labels = None if self.labels_ is None else tuple(self.labels_)
         return LabelTask(metrics, generator, labels, self.normalize)

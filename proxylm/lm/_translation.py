@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 from proxylm._nearest import nearest
 from proxylm.metrics import score_translations
 
+from ._comet import NAME as COMET
+from ._comet import CometScorer
 from ._encoding import Item
 from ._generation import Generated, Generator
 from ._loading import LanguageModel
@@ -16,6 +18,8 @@ from ._pairs import check_pair
 ERROR = "_se"
 SCORES = ("spBLEU", "chrF2++", "BLEU", "chrF2", "TER")
 METRICS = tuple(name + suffix for name in SCORES for suffix in ("", ERROR))
+# These have to be asked for: they need a model of their own.
+COMET_METRICS = (COMET, COMET + ERROR)
 N_BOOTSTRAP = 1_000
 
 
@@ -36,18 +40,25 @@ class TranslationTask:
     metrics: tuple[str, ...]
     generator: Generator
     spm_model: str | os.PathLike | None = None
+    comet: CometScorer | None = None
 
     default_metrics: ClassVar = METRICS
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the features: that of spBLEU says by which model."""
-        if "spBLEU" not in self._asked:
-            return self.metrics
-        (name,) = score_translations(
-            ["a"], ["a"], ["spBLEU"], spm_model=self.spm_model, n_bootstrap=0
+        """The names of the features: those of models say by which they are made."""
+        made = {}
+        if "spBLEU" in self._asked:
+            (made["spBLEU"],) = score_translations(
+                ["a"], ["a"], ["spBLEU"], spm_model=self.spm_model, n_bootstrap=0
+            )
+        if self.comet is not None:
+            made[COMET] = self.comet.name
+        scores = (name.removesuffix(ERROR) for name in self.metrics)
+        return tuple(
+            name.replace(score, made.get(score, score), 1)
+            for name, score in zip(self.metrics, scores, strict=True)
         )
-        return tuple(metric.replace("spBLEU", name) for metric in self.metrics)
 
     @property
     def _asked(self) -> list[str]:
@@ -56,7 +67,7 @@ class TranslationTask:
 
     def check(self, model: LanguageModel) -> None:
         """Say at once what is wrong: before anything is translated."""
-        check_metrics(self.metrics, METRICS)
+        check_metrics(self.metrics, (*METRICS, *COMET_METRICS))
         generator = self.generator
         if model.kind == "causal" and generator.prompt_of(model) is None:
             raise ValueError(
@@ -64,7 +75,9 @@ class TranslationTask:
                 "one, such as prompt='{source_language}: {text}\\n{target_language}:'."
             )
         self.generator.check(model)
-        self._scores(["a"], ["a"], n_bootstrap=0)
+        self._overlaps(["a"], ["a"], n_bootstrap=0)
+        if self.comet is not None:
+            self.comet.check()
 
     def items_of(self, item: Item, model: LanguageModel) -> list[Item]:
         """Return the source."""
@@ -97,12 +110,15 @@ class TranslationTask:
     ) -> list[float]:
         """Return the metrics of a corpus."""
         predictions = [answers[self.generator.item_of(item)].text for item in items]
+        references = [item.text for item in items]
         has_error = any(name.endswith(ERROR) for name in self.metrics)
-        found = self._scores(
-            predictions,
-            [item.text for item in items],
-            n_bootstrap=N_BOOTSTRAP if has_error else 0,
-        )
+        n_bootstrap = N_BOOTSTRAP if has_error else 0
+        found = self._overlaps(predictions, references, n_bootstrap)
+        if self.comet is not None:
+            sources = [item.source or "" for item in items]
+            found[COMET] = self.comet.score(
+                sources, predictions, references, n_bootstrap=n_bootstrap
+            )
         return [
             found[name.removesuffix(ERROR)].standard_error
             if name.endswith(ERROR)
@@ -110,16 +126,17 @@ class TranslationTask:
             for name in self.metrics
         ]
 
-    def _scores(self, predictions, references, n_bootstrap):
-        """Return the scores by the names they were asked by."""
+    def _overlaps(self, predictions, references, n_bootstrap):
+        """Return the scores without a model, by the names they were asked by."""
+        asked = [name for name in self._asked if name in SCORES]
         found = score_translations(
             predictions,
             references,
-            self._asked,
+            asked,
             spm_model=self.spm_model,
             n_bootstrap=n_bootstrap,
         )
-        return dict(zip(self._asked, found.values(), strict=True))
+        return dict(zip(asked, found.values(), strict=True))
 
     def n_tokens(self, answer: Generated) -> int:
         """Return how many tokens a translation has."""

@@ -93,7 +93,9 @@ def score_slots(
     >>> print(score_slots(found, true, n_bootstrap=0).value)
     40.0
     """
-    predictions, references = check_segments(predictions, references)
+    predictions, references = check_segments(
+        predictions=predictions, references=references
+    )
     counts = []
     for prediction, reference in zip(predictions, references, strict=True):
         found, true = Counter(parse_slots(prediction)), Counter(parse_slots(reference))
@@ -137,7 +139,9 @@ def score_labels(
     >>> print(score_labels(["alarm_set", "play"], ["alarm_set", "quirky"]))
     accuracy = 50.00 ± 35.26 (match:label|case:fold)
     """
-    predictions, references = check_segments(predictions, references)
+    predictions, references = check_segments(
+        predictions=predictions, references=references
+    )
     right = [
         _plain(prediction) == _plain(reference)
         for prediction, reference in zip(predictions, references, strict=True)

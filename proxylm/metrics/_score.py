@@ -24,50 +24,51 @@ class Score:
         where none were drawn.
     signature : str
         How the score was made: two scores can be compared if theirs are the same.
+    n_digits : int, default=2
+        Digits behind the point that are shown.
     """
 
     metric: str
     value: float
     standard_error: float
     signature: str
+    n_digits: int = 2
 
     def __float__(self) -> float:
         return self.value
 
     def __str__(self) -> str:
-        return (
-            f"{self.metric} = {self.value:.2f} ± {self.standard_error:.2f} "
-            f"({self.signature})"
-        )
+        numbers = (self.value, self.standard_error)
+        value, error = (f"{number:.{self.n_digits}f}" for number in numbers)
+        return f"{self.metric} = {value} ± {error} ({self.signature})"
 
 
-def check_segments(
-    predictions: Sequence[str], references: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Return both as lists of as many strings, or say what is wrong."""
+def check_segments(**segments: Sequence[str]) -> list[list[str]]:
+    """Return lists of as many strings each, or say what is wrong."""
     lists = []
-    for name, segments in (("predictions", predictions), ("references", references)):
-        if isinstance(segments, str):
+    for name, given in segments.items():
+        if isinstance(given, str):
             raise TypeError(
                 f"{name} expects a sequence of strings. Got one string, "
-                f"{segments[:40]!r}. Pass [text]."
+                f"{given[:40]!r}. Pass [text]."
             )
-        segments = list(segments)
-        for number, segment in enumerate(segments):
+        given = list(given)
+        for number, segment in enumerate(given):
             if not isinstance(segment, str):
                 raise TypeError(
                     f"{name} expects strings. Number {number} is {segment!r:.60} of "
                     f"type {type(segment).__name__}."
                 )
-        lists.append(segments)
-    if len(lists[0]) != len(lists[1]):
+        lists.append(given)
+    lengths = [len(given) for given in lists]
+    if len(set(lengths)) > 1:
         raise ValueError(
-            "predictions and references expect the same number of segments. Got "
-            f"{len(lists[0])} and {len(lists[1])}."
+            f"{' and '.join(segments)} expect the same number of segments. Got "
+            f"{' and '.join(map(str, lengths))}."
         )
-    if not lists[0]:
+    if not lengths[0]:
         raise ValueError("A score expects at least one segment. Got none.")
-    return lists[0], lists[1]
+    return lists
 
 
 def bootstrap_error(

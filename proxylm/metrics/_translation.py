@@ -119,7 +119,9 @@ def score_translations(
     >>> print(scores["chrF2"])
     chrF2 = 80.47 ± 8.34 (nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:...)
     """
-    predictions, references = check_segments(predictions, references)
+    predictions, references = check_segments(
+        predictions=predictions, references=references
+    )
     for name in metrics:
         if name not in METRICS:
             raise ValueError(
