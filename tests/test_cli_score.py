@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny_models
+import torch
 
 import proxylm
 from proxylm import ProxyScorer
@@ -254,11 +255,19 @@ def test_an_interrupted_command_goes_on_where_it_was(capsys, folder, here):
         (["two.txt", "-o", "a.csv", "--window", "0"], "'window' parameter of"),
         (
             ["two.txt", "-o", "a.csv", "--task", "labels"],
-            "expects tuples (source, text)",
+            "Got none in row 0. List the file in a manifest that has beside it, in",
         ),
         (
             ["two.txt", "-o", "a.csv", "--metrics", "information_parity"],
-            "expect tuples (source, text) in X",
+            "two.txt is expected to have a source for each text: --metrics",
+        ),
+        (
+            ["alone.csv", "-o", "a.csv", "--task", "translation", "--prompt", "{text}"],
+            "--task translation needs it. Got none in row 1. Add the column source to",
+        ),
+        (
+            ["two.txt", "-o", "a.csv", "--task", "translation"],
+            "Give one, such as --prompt '{source_language}: {text}\\n",
         ),
     ],
 )
@@ -271,11 +280,48 @@ def test_a_bad_command_is_one_line(capsys, folder, manifest, arguments, message)
     Path("lost.csv").write_text("text,b\nlost.txt,2\n")
     Path("number.yaml").write_text("- {text: 5}\n")
     Path("uneven.csv").write_text("text,source\ntwo.txt,three.txt\n")
+    Path("alone.csv").write_text("text,source\ntwo.txt,two.txt\ntwo.txt,\n")
     Path("clash.csv").write_text("text,bits_per_byte\ntwo.txt,1\n")
     error = error_of(capsys, "score", *arguments, "--model", folder, "--quiet")
     assert message in error
     assert not Path("a.csv").exists()
     assert list(Path().glob("*.partial")) == []  # no time was spent
+
+
+def test_an_encoder_decoder_needs_sources(capsys, here):
+    Path("m2m").mkdir()
+    tiny_models.save("m2m", *tiny_models.make_seq2seq("m2m100", "m2m"))
+    Path("two.txt").write_text("a\nb\n")
+    options = ["--model", "m2m", "-o", "a.csv", "--quiet"]
+    capsys.readouterr()  # transformers has shown a bar
+    error = error_of(capsys, "score", "two.txt", *options)
+    assert "the encoder-decoder --model m2m needs it. Got none in row 0." in error
+
+
+def test_models_of_one_name_are_refused(capsys, folder, here):
+    Path("two.txt").write_text("a\nb\n")
+    options = ["--model", f"{folder},tiny-llama", "-o", "a.csv"]
+    error = error_of(capsys, "score", "two.txt", *options)
+    assert "Got ['tiny-llama', 'tiny-llama']. Rename a folder, or" in error
+
+
+def test_pickled_weights_are_read_when_that_is_allowed(capsys, folder, here):
+    model = tiny_models.make_model("llama")
+    model.config.save_pretrained("pickled")
+    tiny_models.make_tokenizer().save_pretrained("pickled")
+    torch.save(model.state_dict(), "pickled/pytorch_model.bin")
+    Path("two.txt").write_text("one\ntwo\n")
+    options = ["--model", "pickled", "--dtype", "float32"]
+    error = error_of(
+        capsys, "score", "two.txt", *options, "-o", "a.csv", "--quiet", "--n-jobs", "1"
+    )
+    assert "has its weights as a pickle (pytorch_model.bin), which can run" in error
+    assert error.endswith("or give --allow-pickle if you trust their source.")
+    assert "allow_pickle" not in error and not Path("a.csv").exists()
+    _, found = score(capsys, "two.txt", *options, "--allow-pickle")
+    scorer = ProxyScorer(folder, dtype="float32")
+    expected = scorer.fit_transform(["one", "two"])
+    np.testing.assert_array_equal(found.iloc[:, 2:], expected)
 
 
 def test_a_model_that_is_not_there_is_one_line(capsys, here):

@@ -24,6 +24,7 @@ from proxylm import ProxyRegressor, ProxyScorer
 from proxylm.lm import _engine, _output_layer
 from proxylm.lm._cache import ScoreCache
 from proxylm.lm._likelihood import TokenScores
+from proxylm.lm._loading import PickledWeightsError
 from proxylm.lm._output_layer import LinearOutput, ModuleOutput, score_tokens
 
 TEXTS = [*tiny_models.TEXTS, "a", "ab cd", "x" * 60 + " hello" * 9, "  two  spaces "]
@@ -408,6 +409,22 @@ def test_names_in_a_hub_stand_for_a_commit(hub, folder):
     expected = ProxyScorer(folder, dtype="float32").fit_transform(TEXTS)
     np.testing.assert_array_equal(scorer.fit_transform(TEXTS), expected)
     assert f"digest:house/tiny@{hub}"[:20] in scorer.signatures_["tiny"]
+
+
+def test_pickles_in_a_hub_are_refused_unless_asked_for(hub, tmp_path):
+    (snapshot,) = tmp_path.glob("models--house--tiny/snapshots/*")
+    (snapshot / "model.safetensors").unlink()
+    torch.save(pair()[0].state_dict(), snapshot / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="'house/tiny' has no weights as safetensors"):
+        ProxyScorer("house/tiny").fit_transform(TEXTS)
+    scorer = ProxyScorer("house/tiny", allow_pickle=True)
+    assert np.isfinite(scorer.fit_transform(TEXTS[:6])).all()
+
+
+def test_a_refusal_of_weights_survives_pickling_between_workers():
+    error = PickledWeightsError("Those of x are pickled.")
+    text = "Those of x are pickled. Convert them to safetensors, or pass allow_pickle="
+    assert str(pickle.loads(pickle.dumps(error))).startswith(text)
 
 
 def test_a_wrong_revision_is_named(hub):

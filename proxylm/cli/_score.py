@@ -16,7 +16,9 @@ from proxylm.cli._featurize import (
     keep_until_written,
     read_manifest,
 )
+from proxylm.cli._score_checks import check_options, check_sources
 from proxylm.lm import ProxyScorer
+from proxylm.lm._loading import PickledWeightsError
 from proxylm.records import write_records
 from proxylm.records._tables import table_suffix
 from proxylm.text._corpus import check_corpus, is_missing, read_lines
@@ -120,7 +122,9 @@ def _next_command(output: Path, table: pd.DataFrame, scores: Sequence[str]) -> s
 def score_texts(task: Scoring) -> None:
     """Write the table of the scores of texts."""
     table_suffix(task.output)  # says at once if the name is none
+    check_options(task.options)
     table, cells = _read_texts(task.texts)
+    check_sources(cells, task.texts, task.options)
     codes = {name: task.options.get(name, name) for name in CODES}
     codes = {
         name: code
@@ -133,7 +137,13 @@ def score_texts(task: Scoring) -> None:
         scorer = ProxyScorer(**{**task.options, **codes, "cache_dir": cache})
         names = scorer.fit(X).get_feature_names_out()
         _check_names(table, names)
-        scores = pd.DataFrame(scorer.transform(X), table.index, names)
+        try:
+            scores = pd.DataFrame(scorer.transform(X), table.index, names)
+        except PickledWeightsError as error:
+            raise ValueError(
+                f"{error.args[0]} Convert them to safetensors, or give --allow-pickle "
+                "if you trust their source."
+            ) from error
         write_records(pd.concat([table, scores], axis=1), task.output)
     n_columns = table.shape[1] + len(names)
     print(f"{task.output}: {len(table)} rows, {n_columns} columns.")

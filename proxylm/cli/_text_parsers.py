@@ -198,6 +198,11 @@ def add_score(commands: Any) -> None:
         "--n-jobs", type=int, metavar="N", help="workers, each of which loads the model"
     )
     group.add_argument(
+        "--allow-pickle",
+        action="store_true",
+        help="read weights that were saved as a pickle, which can run code",
+    )
+    group.add_argument(
         "--cache",
         metavar="DIR",
         type=Path,

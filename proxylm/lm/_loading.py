@@ -33,6 +33,16 @@ PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _modules: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 
+class PickledWeightsError(ValueError):
+    """Weights that are there as a pickle only, which was not allowed."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.args[0]} Convert them to safetensors, or pass allow_pickle=True if "
+            "you trust their source."
+        )
+
+
 class Location(NamedTuple):
     """Where a model is: a folder, a file in it (GGUF), or a name and revision."""
 
@@ -331,6 +341,11 @@ class LanguageModel:
                     f"{location.place} holds code of its own, which is not run unless "
                     "trust_remote_code=True. Read the code first."
                 ) from error
+            if "use_safetensors" in str(error):
+                raise PickledWeightsError(
+                    f"{location.place!r} has no weights as safetensors. A pickle can "
+                    "run code when it is read."
+                ) from error
             raise ValueError(
                 f"{location.place} could not be loaded as a model of transformers: "
                 f"{_first_line(error)}"
@@ -398,10 +413,9 @@ class LanguageModel:
                 f"{os.fspath(folder)!r} has none: it holds no weights."
             )
         if not self._options.allow_pickle:
-            raise ValueError(
+            raise PickledWeightsError(
                 f"{os.fspath(folder)!r} has its weights as a pickle ({pickled[0]}), "
-                "which can run code when it is read. Convert them to safetensors, or "
-                "pass allow_pickle=True if you trust their source."
+                "which can run code when it is read."
             )
 
     def _read_gguf(self, dtype: Any) -> Any:
