@@ -1,5 +1,6 @@
 """Downloads of models and texts, from a hub of our own on this machine."""
 
+import functools
 import hashlib
 import io
 import json
@@ -213,6 +214,30 @@ def test_other_files_than_those_of_transformers_can_be_named(hub, tmp_path):
     folder = download(hub, tmp_path, "owner/metric", files=files, digests=digests)
     assert (folder / "checkpoints/model.ckpt").read_bytes() == WEIGHTS
     assert is_downloaded(folder, files)
+
+
+def test_a_model_may_need_files_of_another(hub, tmp_path, monkeypatch):
+    from_hub = functools.partial(download_model, endpoint=hub.address)
+    monkeypatch.setattr("proxylm.cli._downloads.download_model", from_hub)
+    options = {"what": "", "licence": "", "size": 0, "revision": "main"}
+    encoder = {"name": "encoder", "model": "owner/small", "files": ("config.json",)}
+    metric = HubModel(
+        name="metric",
+        model="owner/metric",
+        files=("checkpoints/model.ckpt",),
+        parts=(HubModel(**encoder, **options),),
+        **options,
+    )
+    assert not metric.is_there(tmp_path)
+    metric.fetch(tmp_path, progress=False)
+    assert names_in(metric.place(tmp_path)) == ["checkpoints", "encoder"]
+    assert names_in(metric.place(tmp_path) / "encoder") == ["config.json"]
+    assert metric.is_there(tmp_path)
+    (metric.place(tmp_path) / "encoder" / "config.json").unlink()
+    assert not metric.is_there(tmp_path)
+    hub.requested.clear()
+    metric.fetch(tmp_path, progress=False)
+    assert not any("owner/metric" in path for path in hub.requested)
 
 
 def test_weights_come_last(hub, tmp_path):

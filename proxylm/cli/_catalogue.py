@@ -6,6 +6,13 @@ repositories that pin the same files have them.
 
 from proxylm._remote import RemoteFile
 from proxylm.cli._downloads import Archive, Download, Files, HubModel
+from proxylm.lm._comet_checkpoint import (
+    CHECKPOINT,
+    ENCODER_FILES,
+    ENCODER_FOLDER,
+    SETTINGS,
+    WMT22_COMET_DA,
+)
 from proxylm.metrics._translation import FLORES_200
 
 _NUSA = (
@@ -115,15 +122,22 @@ CATALOGUE: tuple[Download, ...] = (
         name="comet",
         what="COMET wmt22-comet-da, a metric of translations",
         licence="Apache-2.0",
-        size=2_320_000_000,
+        size=2_330_000_000,
         model="Unbabel/wmt22-comet-da",
         revision="2760a223ac957f30acfb18c8aa649b01cf1d75f2",
-        files=("hparams.yaml", "checkpoints/model.ckpt"),
-        digests={
-            "checkpoints/model.ckpt": (
-                "e213091cde220f97b89f8bdfa750c458cfea741ad62affb455b59900210ff2af"
-            )
-        },
+        files=(SETTINGS, CHECKPOINT),
+        digests={CHECKPOINT: WMT22_COMET_DA},
+        parts=(
+            HubModel(
+                name=ENCODER_FOLDER,
+                what="XLM-RoBERTa large, without its weights",
+                licence="MIT",
+                size=10_000_000,
+                model="FacebookAI/xlm-roberta-large",
+                revision="c23d21b0620b635a76227c604d44e43a9f0ee389",
+                files=ENCODER_FILES,
+            ),
+        ),
     ),
     Files(
         name="flores200",

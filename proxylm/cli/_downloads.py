@@ -27,6 +27,8 @@ class HubModel:
         SHA-256 digests of the weights at this commit, where they are known.
     is_gated : bool
         Whether the licence has to be accepted first.
+    parts : tuple of HubModel
+        What it needs of other models, in folders of their names in its own.
     """
 
     name: str
@@ -38,6 +40,7 @@ class HubModel:
     files: tuple[str, ...] = ()
     digests: Mapping[str, str] | None = None
     is_gated: bool = False
+    parts: "tuple[HubModel, ...]" = ()
 
     @property
     def source(self) -> str:
@@ -50,7 +53,12 @@ class HubModel:
 
     def is_there(self, home: Path) -> bool:
         """Tell whether it need not be downloaded."""
-        return is_downloaded(self.place(home), self.files)
+        return all(is_downloaded(x, one.files) for x, one in self._folders(home))
+
+    def _folders(self, home: Path) -> "list[tuple[Path, HubModel]]":
+        """Return the folders of its parts, then its own with the weights."""
+        place = self.place(home)
+        return [*((place / part.name, part) for part in self.parts), (place, self)]
 
     def at(self, revision: str) -> "HubModel":
         """Return it at another revision, in a folder of its own."""
@@ -59,14 +67,15 @@ class HubModel:
 
     def fetch(self, home: Path, progress: bool) -> None:
         """Download it."""
-        download_model(
-            self.model,
-            self.place(home),
-            revision=self.revision,
-            files=self.files,
-            digests=self.digests,
-            progress=progress,
-        )
+        for folder, one in self._folders(home):
+            download_model(
+                one.model,
+                folder,
+                revision=one.revision,
+                files=one.files,
+                digests=one.digests,
+                progress=progress,
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
