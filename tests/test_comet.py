@@ -16,9 +16,11 @@ from huggingface_hub import constants
 from tiny_models import TEXTS, make_model, make_seq2seq, make_tokenizer, save
 
 from proxylm import ProxyScorer
-from proxylm.lm import CometScorer, _comet, _translation
+from proxylm.cli import main
+from proxylm.lm import CometScorer, Recipe, _comet, _translation, score_model
 from proxylm.lm._cache import ScoreCache
 from proxylm.lm._comet import sparsemax
+from proxylm.records import read_records
 
 LONGEST = 60  # tokens that the encoder reads
 SIZE = {
@@ -686,7 +688,48 @@ def test_what_is_wrong_with_comet_is_said_before_translations(translator, tmp_pa
         scorer.set_params(metrics=["komet"]).fit(PAIRS)
 
 
+def test_the_command_scores_translations(metric, translator, tmp_path, capsys):
+    sources, references = zip(*PAIRS[0], strict=True)
+    for name, lines in (("source", sources), ("text", references)):
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    (tmp_path / "pairs.csv").write_text("source,text\nsource.txt,text.txt\n")
+    output = tmp_path / "scores.csv"
+    arguments = ["--task", "translation", "--metrics", "comet,comet_se", "--quiet"]
+    arguments += [
+        "--model",
+        translator,
+        "--comet-model",
+        str(metric),
+        "-o",
+        str(output),
+    ]
+    assert main(["score", str(tmp_path / "pairs.csv"), *arguments]) == 0
+    name = scorer_of(metric).name
+    assert list(read_records(output)) == [name, f"{name}_se"]
+    arguments[arguments.index(str(metric))] = str(tmp_path / "none")
+    capsys.readouterr()
+    assert main(["score", str(tmp_path / "pairs.csv"), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert "COMET expects a checkpoint" in error and "Traceback" not in error
+
+
 def test_other_tasks_have_no_comet(metric):
     model = make_model("llama"), make_tokenizer()
     with pytest.raises(ValueError, match="Got 'comet'"):
         ProxyScorer(model, metrics=["comet"], comet_model=metric).fit_transform(["a"])
+
+
+def test_recipes_may_ask_for_it(metric, translator, tmp_path):
+    values = {
+        "name": "small",
+        "model": translator,
+        "metrics": ["chrF2", "comet"],
+        "comet_model": str(metric),
+        "generation": {"max_new_tokens": 8},
+    }
+    recipe = Recipe.of(values)
+    options = {"dtype": "float32"}
+    found = score_model(recipe, PAIRS[0], cache_dir=tmp_path, options=options)
+    name = scorer_of(metric).name
+    assert list(found.values) == ["chrF2", "chrF2_se", name, f"{name}_se"]
+    assert "comet" not in Recipe.of({**values, "metrics": None}).metrics

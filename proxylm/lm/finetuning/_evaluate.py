@@ -105,6 +105,7 @@ def score_model(
             "chat": recipe.chat,
             "generation": dict(recipe.generation),
             "spm_model": spm_model,
+            "comet_model": recipe.comet_model,
         }
         ((parameters["source_lang"], parameters["target_lang"]),) = languages
     scorer = ProxyScorer(

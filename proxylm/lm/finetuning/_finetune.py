@@ -149,7 +149,7 @@ def _describe_run(recipe: Recipe, train: Sequence[Pair], dev: Sequence[Pair]):
     """Return all that the weights depend on."""
     values = recipe.to_dict()
     # These matter to what the model is asked afterwards.
-    for name in ("generation", "metrics", "name"):
+    for name in ("generation", "metrics", "comet_model", "name"):
         values.pop(name)
     model = None
     if recipe.model is not None:

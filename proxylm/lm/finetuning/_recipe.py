@@ -21,6 +21,8 @@ METRICS = {
     "slot": ("f1", "accuracy"),
     "text": ("bits_per_byte", "bits_per_character", "bits_per_token"),
 }
+# What is measured where it is asked for: it has a model of its own.
+OPTIONAL_METRICS = {"translation": ("comet",)}
 # By task: what causal models read where a recipe has no prompt.
 PROMPTS = {
     "translation": "Translate from {source_language} to {target_language}.\n{text}\n",
@@ -263,7 +265,9 @@ class Recipe:
     generation : mapping
         `num_beams`, `length_penalty` and `max_new_tokens` of what it writes.
     metrics : sequence of str or None, default=None
-        None is all of the task.
+        None is all of the task, COMET excepted.
+    comet_model : str or None, default=None
+        Checkpoint of COMET, see :class:`~proxylm.lm.CometScorer`.
     allow_pickle : bool, default=False
         Whether weights may be read that were saved as a pickle.
     trust_remote_code : bool, default=False
@@ -288,6 +292,7 @@ class Recipe:
     cutoff: int = 1_024
     generation: Mapping[str, Any] = field(default_factory=dict)
     metrics: tuple[str, ...] | None = None
+    comet_model: str | None = None
     allow_pickle: bool = False
     trust_remote_code: bool = False
 
@@ -315,8 +320,8 @@ class Recipe:
         if self.task == "text" and (self.prompt or self.chat):
             raise _refuse("prompt", "null for the task 'text'", self.prompt)
         GenerationOptions.of(self.generation)
-        known = METRICS[self.task]
-        metrics = known if self.metrics is None else tuple(self.metrics)
+        metrics = METRICS[self.task] if self.metrics is None else tuple(self.metrics)
+        known = METRICS[self.task] + OPTIONAL_METRICS.get(self.task, ())
         for metric in metrics:
             if metric not in known:
                 error = _refuse("metrics", f"names among {list(known)}", metric)
