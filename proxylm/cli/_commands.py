@@ -161,7 +161,7 @@ def score(args: argparse.Namespace) -> None:
 
     options = _given(args, "model", "metrics", "task", "dtype", "device", "bos")
     options |= _given(args, "window", "stride", "max_tokens_per_batch", "n_jobs")
-    options |= _given(args, "source_lang", "target_lang", "prompt")
+    options |= _given(args, "source_lang", "target_lang", "prompt", "comet_model")
     options["allow_pickle"] = args.allow_pickle
     task = Scoring(
         texts=args.texts,

@@ -141,6 +141,12 @@ def add_score(commands: Any) -> None:
         help="which; default the usual ones of the task",
     )
     group.add_argument(
+        "--comet-model",
+        metavar="PATH",
+        help="checkpoint of the metric comet; default where `proxylm download comet` "
+        "puts it",
+    )
+    group.add_argument(
         "--source-lang",
         metavar="CODE",
         help="language of the sources, or the column that has it; default the column "
