@@ -61,9 +61,9 @@ class Finetuning:
         self.train, self.dev = make_requests(400, seed=0), make_requests(100, seed=1)
         training = {**RECIPE["training"], "pack": method == "packed"}
         self.recipe = Recipe.of({**RECIPE, "training": training})
+        base = self.run().folder  # imports what is imported once
         if method == "lora":
             # Adapters beside a model that has learned other labels.
-            base = self.run().folder
             self.train = make_requests(400, seed=2, shift=1)
             self.dev = make_requests(100, seed=3, shift=1)
             values = {**RECIPE, "architecture": None, "model": str(base)}
