@@ -107,8 +107,10 @@ recipes = [
 # ---------------
 # Every model learns every language from 75, 150 and 300 requests, and writes the
 # intents of 300 others. An experiment that is done is not done again when the same
-# lines run in the same folder.
+# lines run in the same folder. Models as small as these gain nothing from threads.
 import tempfile
+
+import torch
 
 from proxylm.lm.finetuning import (
     Experiment,
@@ -129,6 +131,7 @@ for name, pairs in languages.items():
         for recipe in recipes
         for size in (75, 150, 300)
     ]
+torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as folder:
     rows = [row for _, found in run_experiments(experiments, folder) for row in found]
 
@@ -140,15 +143,15 @@ import pandas as pd
 results = pd.DataFrame(rows)
 results["cost"] = results["training_flops"] + results["scoring_flops"]
 costs = results.pivot_table(index="dataset_size", columns="model", values="cost")
+costs = costs[[recipe.name for recipe in recipes]]
 (costs / 1e9).round(2)
 
 # %%
 # A table of records has a row for each language and size, and columns for each model.
 records = records_of(rows)
 columns = {f"{recipe.name}_ft_accuracy_mean": recipe.name for recipe in recipes}
-records.set_index(["target_lang", "dataset_size"])[list(columns)].rename(
-    columns=columns
-).round(1)
+scores = records.set_index(["target_lang", "dataset_size"])[list(columns)]
+scores.rename(columns=columns).loc[list(languages)].round(1)
 
 # %%
 # How they learn
