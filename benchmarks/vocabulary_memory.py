@@ -6,11 +6,11 @@
 A small causal model with random weights and as many pieces as Gemma 3 has scores 64
 texts of 512 tokens by ProxyScorer, with its default metrics: once with the batches that
 it makes itself, once with all 32,768 tokens in one batch. Each side is a process of its
-own. "Beyond the weights" is the peak of memory while it loads the model and scores, less
-what a process holds that has only loaded the model with transformers. On CPUs a second
-copy of the output layer, in the layout that is multiplied fastest, is part of it; the
-first row, a text of three tokens, has little else. A plain `log_softmax` over full
-logits is measured on one text and multiplied. It runs on Linux and on the CPU.
+own. "Beyond the weights" is the peak of memory while it loads the model and scores,
+less what a process holds that has only loaded the model with transformers. On CPUs a
+second copy of the output layer, in the layout that is multiplied fastest, is part of
+it; the first row, a text of three tokens, has little else. A plain `log_softmax` over
+full logits is measured on one text and multiplied. It runs on Linux and on the CPU.
 """
 
 import argparse
