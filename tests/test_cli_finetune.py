@@ -145,6 +145,15 @@ def test_files_of_texts_are_learned_from(tmp_path, capsys):
     arguments += settings([*TINY, "metrics=[chrF2++]"])
     assert main(arguments) == 0
     assert "chrF2++" in capsys.readouterr().out
+    without_test = arguments[: arguments.index("--test")]
+    without_test += arguments[arguments.index("--test") + 2 :]
+    folder = tmp_path / "without"
+    without_test[without_test.index("-o") + 1] = str(folder)
+    assert main(without_test) == 0
+    assert "1 update, " in capsys.readouterr().out
+    assert (folder / "model" / "model.safetensors").is_file()
+    assert main([*arguments, "--set", "training.learning_rate=0.5"]) == 1
+    assert "has the scores of another recipe" in capsys.readouterr().err
     (tmp_path / "train.source").write_text("one\n")
     assert main([*arguments, "-o", str(tmp_path / "other")]) == 1
     assert "as many lines. Got 1 and 20" in capsys.readouterr().err
@@ -201,6 +210,12 @@ def test_a_plan_ends_in_a_record_table(plan, capsys):
     before = (output / "results.csv").read_text()
     assert main(["experiment", str(plan), "--quiet"]) == 0
     assert (output / "results.csv").read_text() == before
+    # More of it, for which there is no budget: what was done stays in the records.
+    more = plan.read_text().replace("sizes: [10, 20]", "sizes: [5, 10, 20]")
+    plan.write_text(more + "budget: {flops: 1}\n")
+    assert main(["experiment", str(plan), "--quiet"]) == 0
+    assert "4 of 14 experiments are left" in capsys.readouterr().err
+    assert len(pd.read_csv(output / "records.csv", comment="#")) == 4
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,13 @@ def test_scores_of_the_named_languages_are_not_looked_at(table, capsys):
     assert len(columns(out)) == 2
 
 
+def test_a_feature_that_new_rows_miss_is_no_error(table, capsys):
+    frame = pd.read_csv(table)
+    frame.loc[frame["target_lang"] == "kat", ["size", "big"]] = np.nan
+    frame.to_csv(table, index=False)
+    assert predict(table) == 0, capsys.readouterr().err
+
+
 def test_wider_intervals_for_more_confidence(table, tmp_path):
     widths = []
     for level in ("0.5", "0.9"):

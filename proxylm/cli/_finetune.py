@@ -11,6 +11,7 @@ import pandas as pd
 from proxylm.cli._recipes import describe_recipe, read_recipe, ready_recipes
 from proxylm.cli._task_data import find_sets, read_pairs
 from proxylm.lm.finetuning import Experiment, TestSet, TrainingSet, run_experiment
+from proxylm.lm.finetuning._checkpoint import RESULT, read_values
 from proxylm.lm.finetuning._data import MASSIVE_FIELDS
 from proxylm.records import read_records, write_records
 from proxylm.records._tables import table_suffix
@@ -171,11 +172,12 @@ def finetune_model(asked: FineTuning) -> None:
             f"Interrupted. What was done is kept in {asked.output}. Run the same "
             "command again to go on."
         ) from None
-    if rows and experiment.is_tuned:
-        row = rows[0]
+    if experiment.is_tuned:
+        done = read_values(asked.output / RESULT)
+        n_updates = done["n_updates"]
         print(
-            f"{recipe.name}: {row['n_updates']} updates, {row['training_tokens']:,} "
-            f"tokens in {row['training_seconds']:,.0f} s."
+            f"{recipe.name}: {n_updates} update{'s' * (n_updates != 1)}, "
+            f"{done['n_tokens']:,} tokens in {done['seconds']:,.0f} s."
         )
     for row in rows:
         print(describe_row(row))

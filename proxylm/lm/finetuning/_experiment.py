@@ -1,5 +1,6 @@
 """Grids of experiments: models, languages, sizes; what is done is not done again."""
 
+import hashlib
 import logging
 import os
 import shutil
@@ -15,7 +16,7 @@ import pandas as pd
 from .._cost import ComputeCost
 from .._loading import LanguageModel, LoadingOptions, choose_device
 from ._checkpoint import read_values, write_values
-from ._data import Pair, draw
+from ._data import Pair, draw, pairs_digest
 from ._evaluate import score_model
 from ._finetune import (
     describe_hardware,
@@ -32,11 +33,21 @@ KEYS = ("source_lang", "target_lang", "train_dataset", "dataset_size", "test_dat
 # What the scores of a model that is run as it is depend on.
 TEST_KEYS = ("source_lang", "target_lang", "test_dataset")
 ERROR = "_se"
+MADE_OF = "made_of"
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Pairs to learn from and to develop on, and what they are called."""
+    """Pairs to learn from and to develop on, and what they are called.
+
+    Parameters
+    ----------
+    source_lang, target_lang : str or None
+        Codes of the languages; None where a task has but one.
+    name : str
+        Of the data set.
+    train, dev : sequence of Pair
+    """
 
     source_lang: str | None
     target_lang: str | None
@@ -47,7 +58,16 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class TestSet:
-    """Pairs to be scored, and what they are called."""
+    """Pairs to be scored, and what they are called.
+
+    Parameters
+    ----------
+    source_lang, target_lang : str or None
+        Codes of the languages; None where a task has but one.
+    name : str
+        Of the data set.
+    pairs : sequence of Pair
+    """
 
     __test__ = False  # no test of pytest
 
@@ -99,7 +119,15 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Budget:
-    """What experiments may take in all: whatever is used up first ends them."""
+    """What experiments may take in all: whatever is used up first ends them.
+
+    Parameters
+    ----------
+    hours : float or None, default=None
+        Of training and scoring.
+    flops : float or None, default=None
+        Floating-point operations, as `ComputeCost` counts them.
+    """
 
     hours: float | None = None
     flops: float | None = None
@@ -180,8 +208,9 @@ def run_experiment(
     folder, recipe = Path(folder), experiment.recipe
     tuned, place, training = None, recipe.model, {}
     paths = [folder / "scores" / _file_name(test) for test in experiment.tests]
-    missing = [path for path in paths if not path.is_file()]
-    if missing and experiment.is_tuned:
+    made = [_made_of(experiment, test) for test in experiment.tests]
+    found = [_stored(*pair) for pair in zip(paths, made, strict=True)]
+    if experiment.is_tuned and (None in found or not found):
         pairs = draw(experiment.training.train, experiment.size, experiment.seed)
         tuned = finetune(
             recipe,
@@ -202,8 +231,7 @@ def run_experiment(
         }
     device = choose_device(device)
     rows = []
-    for path, test in zip(paths, experiment.tests, strict=True):
-        row = read_values(path)
+    for path, of, test, row in zip(paths, made, experiment.tests, found, strict=True):
         if row is None:
             start = time.monotonic()
             scores = score_model(
@@ -226,9 +254,9 @@ def run_experiment(
                 "versions": describe_versions(),
                 "signature": scores.signature,
             }
-            write_values(path, row)
+            write_values(path, {**row, MADE_OF: of})
         rows.append(row)
-    if not keep_models:
+    if not keep_models and experiment.tests:
         _remove(folder)
     return rows
 
@@ -236,6 +264,27 @@ def run_experiment(
 def _file_name(test: TestSet) -> str:
     codes = (test.source_lang, test.target_lang, test.name)
     return "-".join(code for code in codes if code) + ".json"
+
+
+def _made_of(experiment: Experiment, test: TestSet) -> str:
+    """Return a digest of all that a score depends on."""
+    training = experiment.training
+    parts = [repr(experiment.recipe.to_dict()), pairs_digest(test.pairs)]
+    if experiment.is_tuned:
+        parts += [str(experiment.size), str(experiment.seed)]
+        parts += [pairs_digest(training.train), pairs_digest(training.dev)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _stored(path: Path, made_of: str) -> dict[str, Any] | None:
+    """Return the row of a file, None if there is none; one of something else is not."""
+    row = read_values(path)
+    if row is not None and row.pop(MADE_OF, None) != made_of:
+        raise ValueError(
+            f"{path} has the scores of another recipe or other data. Choose another "
+            f"folder, or remove {path.parent.parent}."
+        )
+    return row
 
 
 def _remove(folder: Path) -> None:
@@ -251,7 +300,9 @@ def run_experiments(
     budget: Budget | None = None,
     **options: Any,
 ) -> Iterator[tuple[Experiment, list[dict[str, Any]]]]:
-    """Run experiments one after the other; yield the rows of each.
+    """Run experiments one after the other, and yield the rows of each.
+
+    Those that are done come first, in whatever order they are given.
 
     Parameters
     ----------
@@ -266,15 +317,19 @@ def run_experiments(
     """
     folder, budget = Path(folder), budget or Budget()
     hours = flops = 0.0
+
+    def is_done(experiment: Experiment) -> bool:
+        scores = folder / experiment.place / "scores"
+        return all((scores / _file_name(test)).is_file() for test in experiment.tests)
+
     with hold(folder):
-        for number, experiment in enumerate(experiments):
-            place = folder / experiment.place
-            paths = [place / "scores" / _file_name(test) for test in experiment.tests]
-            is_done = all(path.is_file() for path in paths)
+        ordered = sorted(experiments, key=is_done, reverse=True)
+        n_done = sum(map(is_done, ordered))
+        for number, experiment in enumerate(ordered):
             used_up = (budget.hours is not None and hours >= budget.hours) or (
                 budget.flops is not None and flops >= budget.flops
             )
-            if used_up and not is_done:
+            if used_up and number >= n_done:
                 logger.warning(
                     "The budget is used up: %d of %d experiments are left. Run the "
                     "same command again with a larger one to go on.",
@@ -282,7 +337,7 @@ def run_experiments(
                     len(experiments),
                 )
                 return
-            rows = run_experiment(experiment, place, **options)
+            rows = run_experiment(experiment, folder / experiment.place, **options)
             hours += _total(rows, "seconds") / 3600
             flops += _total(rows, "flops")
             yield experiment, rows
