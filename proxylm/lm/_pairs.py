@@ -303,9 +303,9 @@ class PromptEncoder:
         ):
             if len(ids) - 1 > self.limit:
                 text = f"{item.source or ''} {item.text}"
-                room = self.limit + 1
-                where = "prompt and text"
-                raise _too_long(self._model, text, len(ids), room, where)
+                n_around = len(self.prefix) + len(self.suffix)
+                counts = len(ids) - n_around, self.limit + 1 - n_around
+                raise _too_long(self._model, text, *counts, "prompt and text")
             # Without a context the first token of all has no score.
             first = max(first, 1)
             scored = EncodedText(ids[first:], 0, 0)
