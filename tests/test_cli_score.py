@@ -214,6 +214,8 @@ def test_an_interrupted_command_goes_on_where_it_was(capsys, folder, here):
     arguments += ["--metrics", "bits_per_byte", "--dtype", "float32"]
     is_over = threading.Event()
     cache = Path("a.csv.partial/scores.sqlite")
+    # Other libraries of the process may have taken the signal for themselves.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=interrupt_when_scored, args=(cache, is_over))
     thread.start()
     try:
