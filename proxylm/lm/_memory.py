@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Parameters of mallopt (malloc.h of glibc), and what they are without a call.
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-DEFAULT_TRIM, LARGEST_MMAP = 128 << 10, 32 << 20
+TRIM_THRESHOLD, MMAP_MAX = -1, -4
+DEFAULT_TRIM, DEFAULT_MAPS = 128 << 10, 1 << 16
 KEPT = 1 << 30
 
 
@@ -37,10 +37,11 @@ def keep_memory() -> Iterator[None]:
     if library is None:
         yield
         return
-    library.mallopt(MMAP_THRESHOLD, LARGEST_MMAP)
+    library.mallopt(MMAP_MAX, 0)
     library.mallopt(TRIM_THRESHOLD, KEPT)
     try:
         yield
     finally:
+        library.mallopt(MMAP_MAX, DEFAULT_MAPS)
         library.mallopt(TRIM_THRESHOLD, DEFAULT_TRIM)
         library.malloc_trim(0)

@@ -40,7 +40,7 @@ from ._trainer import Trainer
 logger = logging.getLogger(__name__)
 
 # Raised when the same recipe and data give other weights than before.
-VERSION = 1
+VERSION = 2
 N_NAMED = 3
 
 

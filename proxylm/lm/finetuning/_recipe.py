@@ -19,7 +19,7 @@ METRICS = {
     "translation": ("spBLEU", "chrF2++", "BLEU", "chrF2", "TER"),
     "intent": ("accuracy",),
     "slot": ("f1", "accuracy"),
-    "text": ("bits_per_byte", "bits_per_character", "bits_per_token"),
+    "text": ("bits_per_byte", "bits_per_character", "bits_per_token", "bits_per_text"),
 }
 # What is measured where it is asked for: it has a model of its own.
 OPTIONAL_METRICS = {"translation": ("comet",)}
