@@ -4,6 +4,7 @@ from . import languages as languages
 from . import lm as lm
 from . import metrics as metrics
 from . import model_selection as model_selection
+from . import predictors as predictors
 from . import records as records
 from . import regression as regression
 from . import text as text
@@ -13,6 +14,7 @@ from .datasets import fetch_nusa as fetch_nusa
 from .datasets import fetch_slot as fetch_slot
 from .datasets import list_datasets as list_datasets
 from .datasets import load_published as load_published
+from .datasets import load_udhr_records as load_udhr_records
 from .datasets import read_experiments as read_experiments
 from .inspection import ContributionDisplay as ContributionDisplay
 from .inspection import CostAccuracyDisplay as CostAccuracyDisplay
@@ -34,6 +36,7 @@ from .model_selection import LeaveOneLanguageOut as LeaveOneLanguageOut
 from .model_selection import StratifiedRandomSplit as StratifiedRandomSplit
 from .model_selection import UnseenLanguageSplit as UnseenLanguageSplit
 from .model_selection import evaluate as evaluate
+from .predictors import load_predictor as load_predictor
 from .records import RecordSchema as RecordSchema
 from .records import load_records as load_records
 from .regression import LanguageConformalRegressor as LanguageConformalRegressor

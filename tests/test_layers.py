@@ -18,7 +18,7 @@ FLOORS = [
     {"languages"},
     {"records", "metrics", "splitters"},
     {"regression", "lm", "text", "datasets"},
-    {"planning", "inspection", "model_selection"},
+    {"planning", "predictors", "inspection", "model_selection"},
     {"proxylm"},  # the public names
     {"cli"},
 ]

@@ -11,7 +11,7 @@ import pandas as pd
 from proxylm.languages import LanguageFeaturizer, to_iso639_3
 from proxylm.languages._uriel import REPRESENTATIVE
 
-KNOWLEDGE = ["population", "script", "family"]
+KNOWLEDGE = ["population", "web_share", "family"]
 
 N_ARTICLES = 30
 # Articles that every language is tested on, that choices are made on, and that models
@@ -140,7 +140,7 @@ def read_declarations(folder: Path) -> dict[str, Declaration]:
 
 
 def describe_languages(codes: list[str]) -> pd.DataFrame:
-    """Return the population, script and family of languages, by their codes."""
+    """Return the population, web share and family of languages, by their codes."""
     featurizer = LanguageFeaturizer((), knowledge=KNOWLEDGE, unknown="nan")
     featurizer.set_output(transform="pandas")
     usual = {code: wide for wide, code in REPRESENTATIVE.items()}

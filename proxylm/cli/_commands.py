@@ -58,6 +58,13 @@ def _start(configs: list["RunConfig"], args: argparse.Namespace) -> None:
         run_experiment(config, overwrite=args.overwrite, quiet=args.quiet)
 
 
+def demo(args: argparse.Namespace) -> None:
+    """Show what proxylm does, on records that come with it."""
+    from proxylm.cli._demo import Demo, run_demo
+
+    run_demo(Demo(language=args.language, output=args.output, n_jobs=args.n_jobs))
+
+
 def run(args: argparse.Namespace) -> None:
     """Train and test as a file of ours says."""
     from proxylm.cli._files import read_yaml

@@ -6,7 +6,7 @@ from typing import Any
 
 from proxylm._version import __version__
 from proxylm.cli._arguments import add_columns, base_parser, run_parser, words
-from proxylm.cli._commands import evaluate, predict, run
+from proxylm.cli._commands import demo, evaluate, predict, run
 from proxylm.cli._data_parsers import add_datasets, add_download, add_records
 from proxylm.cli._text_parsers import add_cache, add_featurize, add_score
 from proxylm.cli._tuning_parser import add_experiment, add_finetune
@@ -17,6 +17,7 @@ the predictions are."""
 TABLE = "a .csv, .tsv or .parquet file"
 EPILOG = """\
 examples:
+  proxylm demo
   proxylm run examples/mt560_lolo.yaml
   proxylm run examples/mt560_lolo.yaml --set records.features=nlperf --seeds 42,43
   proxylm evaluate scores.csv --target big_bleu --proxies small_bleu,tiny_bleu
@@ -31,6 +32,36 @@ examples:
   proxylm records join scores.csv features.csv -o records.csv
   proxylm --config original.yaml
 """
+
+
+def add_demo(commands: Any) -> None:
+    parser = commands.add_parser(
+        "demo",
+        parents=[base_parser()],
+        help="see what this does, on records that come with it",
+        description="Predict how well a small language model does in languages that "
+        "it was not tried on, from experiments that come with proxylm. Takes less "
+        "than a minute and no network.",
+    )
+    parser.set_defaults(command=demo)
+    parser.add_argument(
+        "--for",
+        dest="language",
+        default="kat",
+        metavar="CODE",
+        help="the language whose predictions are shown; default kat, Georgian",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("proxylm_demo"),
+        metavar="DIR",
+        help="folder of the pictures and the table; default proxylm_demo",
+    )
+    parser.add_argument(
+        "--n-jobs", type=int, default=-1, metavar="N", help="fits side by side"
+    )
 
 
 def add_run(commands: Any) -> None:
@@ -98,6 +129,7 @@ def add_predict(commands: Any) -> None:
 
 # What adds each command, in the order of --help. Further commands are added here.
 COMMANDS = (
+    add_demo,
     add_run,
     add_evaluate,
     add_predict,

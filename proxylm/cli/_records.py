@@ -19,6 +19,7 @@ from proxylm.cli._values import (
 from proxylm.records import RecordSchema, concat
 
 DATASETS = {
+    "udhr": proxylm.load_udhr_records,
     "mt560": proxylm.fetch_mt560,
     "nusa": proxylm.fetch_nusa,
     "intent": proxylm.fetch_intent,
@@ -45,6 +46,11 @@ class DatasetRecords:
         if len(set(names)) < len(names) or not names:
             raise ValueError(
                 f"records.dataset expects each data set once. Got {list(names)}."
+            )
+        if "udhr" in names and len(names) > 1:
+            raise ValueError(
+                "records.dataset expects udhr alone: its scores are no translations or "
+                f"labels. Got {list(names)}."
             )
         defaults = signature(fetchers[0]).parameters
         given = {

@@ -9,6 +9,7 @@ from proxylm.inspection._style import (
     BLUE,
     GREEN,
     INK,
+    PALE,
     VERMILION,
     bare_axes,
     error_unit,
@@ -48,6 +49,7 @@ class PredictionDisplay:
 
     Each point is a prediction for a record that was left out. Points on the diagonal
     are right; the colour tells on which side of the record the left-out language is.
+    Intervals are thin lines: those that cross the diagonal hold.
 
     Parameters
     ----------
@@ -55,6 +57,8 @@ class PredictionDisplay:
         True scores.
     prediction : array-like of shape (n_predictions,)
         Predicted scores.
+    interval : array-like of shape (n_predictions, 2), default=None
+        Lower and upper end of the interval of each prediction.
     side : array-like of shape (n_predictions,), default=None
         Side of each record that its left-out language is on: "source", "target",
         "both", or "" where no language was left out.
@@ -68,6 +72,8 @@ class PredictionDisplay:
         Name of the model, for the title.
     metric : str, default=None
         Metric of the scores, for the labels.
+    confidence_level : float, default=None
+        That of the intervals, for their label.
 
     Attributes
     ----------
@@ -75,6 +81,8 @@ class PredictionDisplay:
         The points.
     line_ : matplotlib.lines.Line2D
         The diagonal.
+    intervals_ : matplotlib.collections.LineCollection or None
+        The intervals, None where there are none.
     text_ : matplotlib.text.Text
         The figures in the corner.
     ax_ : matplotlib.axes.Axes
@@ -102,21 +110,25 @@ class PredictionDisplay:
         *,
         truth: ArrayLike,
         prediction: ArrayLike,
+        interval: ArrayLike | None = None,
         side: ArrayLike | None = None,
         rmse: float | None = None,
         spearman: float | None = None,
         n_languages: int | None = None,
         name: str | None = None,
         metric: str | None = None,
+        confidence_level: float | None = None,
     ) -> None:
         self.truth = truth
         self.prediction = prediction
+        self.interval = interval
         self.side = side
         self.rmse = rmse
         self.spearman = spearman
         self.n_languages = n_languages
         self.name = name
         self.metric = metric
+        self.confidence_level = confidence_level
 
     @classmethod
     def from_evaluation(
@@ -156,15 +168,21 @@ class PredictionDisplay:
         predictions = largest_size(predictions[predictions["model"] == model])
         left_out = predictions["language"]
         figures = summary_at_largest_size(evaluation).loc[model]
+        interval = None
+        # Baselines have none.
+        if "lower" in predictions and predictions["lower"].notna().all():
+            interval = predictions[["lower", "upper"]].to_numpy()
         display = cls(
             truth=predictions["truth"].to_numpy(),
             prediction=predictions["prediction"].to_numpy(),
+            interval=interval,
             side=predictions["side"].to_numpy(),
             rmse=figures["rmse"],
             spearman=figures["spearman"],
             n_languages=left_out[left_out != ""].nunique(),
             name=model,
             metric=evaluation.metric,
+            confidence_level=evaluation.signature.get("confidence_level"),
         )
         return display.plot(ax, scatter_kwargs=scatter_kwargs, line_kwargs=line_kwargs)
 
@@ -203,6 +221,12 @@ class PredictionDisplay:
         low, high = _limits(truth, prediction)
         n_beyond = int(((prediction < low) | (prediction > high)).sum())
 
+        self.intervals_ = None
+        if self.interval is not None:
+            ends = np.asarray(self.interval, dtype=float).clip(low, high)
+            style = {"color": PALE, "linewidth": 1.2, "zorder": 0}
+            self.intervals_ = ax.vlines(truth, *ends.T, **style)
+
         # Shuffled, so that no colour lies on top of another one.
         order = np.random.default_rng(0).permutation(len(truth))
         style = {
@@ -237,8 +261,15 @@ class PredictionDisplay:
             if (side == key).any()
         ]
         self.line_.set_label("prediction = truth")
+        handles = handles if len(handles) > 1 else []
+        if self.intervals_ is not None:
+            level = self.confidence_level
+            self.intervals_.set_label(
+                "interval" if level is None else f"{level:.0%} interval"
+            )
+            handles = [*handles, self.intervals_]
         ax.legend(
-            handles=[*(handles if len(handles) > 1 else []), self.line_],
+            handles=[*handles, self.line_],
             loc="lower right",
             fontsize="small",
             handlelength=1.6,

@@ -22,6 +22,8 @@ METRIC_WORDS = {
     "comet": ("COMET", "COMET"),
     "accuracy": ("accuracy (%)", "percentage points of accuracy"),
     "f1": ("F1 (%)", "percentage points of F1"),
+    "bits_per_text": ("bits per text", "bits per text"),
+    "bits_per_byte": ("bits per byte", "bits per byte"),
 }
 
 

@@ -17,6 +17,8 @@ SCORE_RANGES: dict[str, tuple[float, float]] = {
     "comet": (-math.inf, math.inf),
     "accuracy": (0.0, 100.0),
     "f1": (0.0, 100.0),
+    "bits_per_text": (0.0, math.inf),
+    "bits_per_byte": (0.0, math.inf),
 }
 """Lowest and highest value of each metric. COMET has no bounds; most are in 0 to 1."""
 

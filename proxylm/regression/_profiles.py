@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from proxylm.regression._frames import from_arrays, to_arrays
+
 # Factors of a language are read off a table of proxy scores that is filled this far.
 LEAST_FILL = 0.5
 LEAST_LANGUAGES = 5
@@ -47,6 +49,14 @@ class LanguageProfiles:
             for proxy in self.proxies:
                 self._add_factors(table, proxy)
         return self
+
+    def __getstate__(self):
+        tables = [to_arrays(table) for table in self.tables]
+        return {**self.__dict__, "tables": tables}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.tables = [from_arrays(table) for table in state["tables"]]
 
     def transform(self, table):
         """Return the profiles of the languages of each row, one array per side.

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from proxylm.regression._conformal import IntervalCalibrator, unseen_sides
 from proxylm.regression._design import StackDesign
+from proxylm.regression._frames import from_arrays, to_arrays
 from proxylm.regression._members import make_members
 
 # Draw the weights of the stack towards equal ones, in units of the best member's mean
@@ -227,6 +228,17 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         drawn = rng.permutation(len(y))[:IMPORTANCE_ROWS]
         self._sample = table.iloc[np.sort(drawn)]
         return self
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "_sample" in state:
+            state = {**state, "_sample": to_arrays(state["_sample"])}
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_sample" in state:
+            self._sample = from_arrays(state["_sample"])
 
     def _gather(self, rows, folds, predictions):
         """Return the out-of-fold predictions of some folds, None if there are none."""

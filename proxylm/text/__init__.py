@@ -3,5 +3,12 @@
 from ._featurizer import DatasetFeaturizer
 from ._layout import ParallelTexts, read_dataset_folder
 from ._make_features import make_features
+from ._ngram import NGramLanguageModel
 
-__all__ = ["DatasetFeaturizer", "ParallelTexts", "make_features", "read_dataset_folder"]
+__all__ = [
+    "DatasetFeaturizer",
+    "NGramLanguageModel",
+    "ParallelTexts",
+    "make_features",
+    "read_dataset_folder",
+]
