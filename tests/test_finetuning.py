@@ -22,6 +22,7 @@ from proxylm import ProxyScorer
 from proxylm.lm import Recipe, finetune, score_model
 from proxylm.lm._encoding import Chunk
 from proxylm.lm._loading import LanguageModel, LoadingOptions
+from proxylm.lm._output_layer import LinearOutput
 from proxylm.lm._pairs import make_encoder
 from proxylm.lm.finetuning import (
     Budget,
@@ -29,6 +30,7 @@ from proxylm.lm.finetuning import (
     TestSet,
     TrainingOptions,
     TrainingSet,
+    _linear_loss,
     _loss,
     _trainer,
     records_of,
@@ -225,9 +227,12 @@ def test_smoothing_is_its_formula(causal_folder):
     assert found == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("is_fused", [True, False])
 def test_many_logits_are_made_in_parts_with_the_same_gradient(
-    causal_folder, monkeypatch
+    causal_folder, monkeypatch, is_fused
 ):
+    if not is_fused:
+        monkeypatch.setattr(_loss, "has_gradient", lambda *_: False)
     model = LanguageModel(causal_folder, options=LoadingOptions(device="cpu"))
     batch = examples_of(model, PAIRS[:6])
 
@@ -241,11 +246,64 @@ def test_many_logits_are_made_in_parts_with_the_same_gradient(
 
     whole, expected = gradients()
     most = 7 * len(make_tokenizer())
-    monkeypatch.setattr(_loss, "MOST_LOGITS", {"cpu": most, "cuda": most})
+    for module in (_loss, _linear_loss):
+        monkeypatch.setattr(module, "MOST_LOGITS", {"cpu": most, "cuda": most})
     parts, found = gradients()
     assert parts == pytest.approx(whole, rel=1e-12)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_gradient_of_the_linear_loss_is_that_of_cross_entropy(
+    smoothing, scale, has_bias, rows, monkeypatch
+):
+    most = rows * 11
+    monkeypatch.setattr(_linear_loss, "MOST_LOGITS", {"cpu": most, "cuda": most})
+    rng = torch.Generator().manual_seed(0)
+    states, weight = (
+        torch.randn(n, 5, generator=rng, dtype=torch.float64, requires_grad=True)
+        for n in (7, 11)
+    )
+    bias = torch.randn(11, generator=rng, dtype=torch.float64) if has_bias else None
+    targets = torch.randint(11, (7,), generator=rng)
+    output = LinearOutput(weight, bias, scale)
+    found = _linear_loss.linear_cross_entropy(output, states, targets, smoothing)
+    logits = torch.nn.functional.linear(states, weight, bias) * scale
+    expected = torch.nn.functional.cross_entropy(
+        logits, targets, reduction="sum", label_smoothing=smoothing
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    ours = torch.autograd.grad(3 * found, (states, weight))
+    theirs = torch.autograd.grad(3 * expected, (states, weight))
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_linear_loss_of_frozen_weights_has_a_gradient_by_states_alone():
+    states = torch.randn(4, 3, requires_grad=True)
+    output = LinearOutput(torch.randn(6, 3))
+    targets = torch.tensor([0, 5, 2, 2])
+    loss = _linear_loss.linear_cross_entropy(output, states, targets, 0.0)
+    loss.backward()
+    assert states.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "dtype", "expected"),
+    [
+        ({}, torch.bfloat16, True),
+        ({}, torch.float16, False),
+        ({"cap": 30.0}, torch.float32, False),
+        ({"bias": torch.zeros(6)}, torch.float32, True),
+        ({"bias": torch.zeros(6, requires_grad=True)}, torch.float32, False),
+    ],
+)
+def test_what_the_linear_loss_knows_the_gradient_of(changes, dtype, expected):
+    output = LinearOutput(torch.zeros(6, 3), **changes)
+    assert _linear_loss.has_gradient(output, dtype) is expected
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def _summarise(evaluation: proxylm.Evaluation, noise: float) -> str:
     return (
         f"Every language left out once, with others, in {N_FOLDS} groups:\n\n{table}\n"
         f"\nTwo measurements of the same differ by {noise:.1f} bits (standard "
-        "deviation).\nOf the left-out scores {ours['coverage']:.0%} are within their "
+        f"deviation).\nOf the left-out scores {ours['coverage']:.0%} are within their "
         f"{LEVEL:.0%} intervals."
     )
 

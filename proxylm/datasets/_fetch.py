@@ -22,6 +22,7 @@ from ._tables import (
     TABLES,
     RecordTable,
 )
+from ._udhr import describe_file
 
 
 def _check_choice(table: RecordTable, parameter: str, value: str) -> None:
@@ -372,7 +373,7 @@ def fetch_slot(
 
 
 def list_datasets(data_home: str | os.PathLike | None = None) -> pd.DataFrame:
-    """List the record tables that can be fetched, and where they are cached.
+    """List the record tables: that which comes with proxylm, and those to fetch.
 
     Parameters
     ----------
@@ -382,23 +383,25 @@ def list_datasets(data_home: str | os.PathLike | None = None) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (4, 7)
-        Columns `name` (of the function `fetch_NAME`), `rows`, `languages`, `targets`,
-        `scores`, `cached` (path of the file, "" if it is not there yet) and `sha256`.
+    DataFrame of shape (5, 7)
+        Columns `name` (of the function `load_udhr_records`, else `fetch_NAME`), `rows`,
+        `languages`, `targets`, `scores`, `cached` (path of the file, "" if it is not
+        there yet) and `sha256`.
 
     Examples
     --------
     >>> from proxylm.datasets import list_datasets
-    >>> list_datasets()[["name", "rows", "languages", "targets"]]
-         name  rows  languages       targets
-    0   mt560  1954         51  m2m100, nllb
-    1    nusa   224          8  m2m100, nllb
-    2  intent  2601         51   aya, llama3
-    3    slot  2601         51   aya, llama3
+    >>> list_datasets()[["name", "targets"]]
+         name       targets
+    0    udhr       smollm2
+    1   mt560  m2m100, nllb
+    2    nusa  m2m100, nllb
+    3  intent   aya, llama3
+    4    slot   aya, llama3
     """
     folder = get_data_home(data_home)
     paths = {table.name: folder / table.remote.filename for table in TABLES}
-    return pd.DataFrame(
+    fetched = [
         {
             "name": table.name,
             "rows": table.n_records,
@@ -409,4 +412,5 @@ def list_datasets(data_home: str | os.PathLike | None = None) -> pd.DataFrame:
             "sha256": table.remote.sha256,
         }
         for table in TABLES
-    )
+    ]
+    return pd.DataFrame([describe_file(), *fetched])

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from proxylm._files import file_sha256
 from proxylm._nearest import nearest
 from proxylm.records import RecordSchema, make_records
 from proxylm.records._tables import EXACT_NUMBERS
@@ -15,6 +18,7 @@ from proxylm.records._tables import EXACT_NUMBERS
 from ._tables import DISTANCES
 
 FOLDER = files("proxylm.datasets") / "udhr"
+RECORDS = "records.csv.gz"
 TARGETS = ("smollm2",)
 SCORES = ("bits_per_text", "bits_per_byte")
 PROXIES = {
@@ -104,11 +108,26 @@ else is under the licence of proxylm.
 
 
 def _read() -> pd.DataFrame:
-    with (FOLDER / "records.csv.gz").open("rb") as file:
-        records = pd.read_csv(file, compression="gzip", **EXACT_NUMBERS)
-    # The code of Min Nan is no missing value, nor is any other.
-    uriel = pd.read_csv(FOLDER / "uriel.csv", **EXACT_NUMBERS)
+    # The code of Min Nan, "nan", is no missing value.
+    options = {"keep_default_na": False, "na_values": [""], **EXACT_NUMBERS}
+    with (FOLDER / RECORDS).open("rb") as file:
+        records = pd.read_csv(file, compression="gzip", **options)
+    uriel = pd.read_csv(FOLDER / "uriel.csv", **options)
     return records.merge(uriel, on="target_lang", how="left", validate="m:1")
+
+
+def describe_file() -> dict[str, Any]:
+    """Return the row of the table in the list of all tables."""
+    frame, path = _read(), Path(str(FOLDER / RECORDS))
+    return {
+        "name": "udhr",
+        "rows": len(frame),
+        "languages": frame["target_lang"].nunique(),
+        "targets": ", ".join(TARGETS),
+        "scores": ", ".join(SCORES),
+        "cached": str(path),
+        "sha256": file_sha256(path),
+    }
 
 
 def _noise(frame: pd.DataFrame, column: str) -> float:

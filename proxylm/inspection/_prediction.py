@@ -9,7 +9,6 @@ from proxylm.inspection._style import (
     BLUE,
     GREEN,
     INK,
-    PALE,
     VERMILION,
     bare_axes,
     error_unit,
@@ -224,7 +223,7 @@ class PredictionDisplay:
         self.intervals_ = None
         if self.interval is not None:
             ends = np.asarray(self.interval, dtype=float).clip(low, high)
-            style = {"color": PALE, "linewidth": 1.2, "zorder": 0}
+            style = {"color": "0.8", "linewidth": 1.2, "zorder": 0}
             self.intervals_ = ax.vlines(truth, *ends.T, **style)
 
         # Shuffled, so that no colour lies on top of another one.
