@@ -1,8 +1,9 @@
-"""DatasetFeaturizer: time and memory for records of ten thousand sentences."""
+"""DatasetFeaturizer and NGramLanguageModel on thousands of sentences."""
 
 import numpy as np
 
 from proxylm import DatasetFeaturizer
+from proxylm.text import NGramLanguageModel
 
 WORDS = 20_000
 
@@ -36,3 +37,27 @@ class Features:
 
     def peakmem_transform(self, tokens, n_records):
         self.featurizer.transform(self.rows)
+
+
+class NGrams:
+    """A million characters to learn from, a tenth of that to score."""
+
+    params = (3, 6)
+    param_names = ("order",)
+
+    def setup(self, order):
+        self.train, self.test = corpus(10_000, 0), corpus(1_000, 1)
+        self.model = NGramLanguageModel(order).fit(self.train)
+
+    def time_fit(self, order):
+        NGramLanguageModel(order).fit(self.train)
+
+    def time_score(self, order):
+        self.model.score(self.test)
+
+    def peakmem_fit(self, order):
+        NGramLanguageModel(order).fit(self.train)
+
+    def track_bits_per_character(self, order):
+        n_characters = sum(map(len, self.test))
+        return -self.model.score(self.test) / np.log(2) / n_characters
