@@ -1080,3 +1080,32 @@ def test_a_table_is_written_under_a_name_that_tells_its_format(tmp_path):
     with pytest.raises(ValueError, match=r"end in one of .* Got '.*a\.txt'"):
         write_records(pd.DataFrame(), tmp_path / "a.txt")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "left_out"),
+    [
+        ("big_ft_BLEU_mean", ["big_ft_BLEU_se", "big_ft_TER_mean", "big_ft_TER_se"]),
+        ("big_ft_BLEU_se", []),
+        ("small_accuracy", ["small_f1"]),
+        ("big_ft_TER_mean", ["big_ft_BLEU_mean", "big_ft_BLEU_se", "big_ft_TER_se"]),
+    ],
+)
+def test_other_scores_of_the_target_are_no_features(target, left_out, caplog):
+    names = ["big_ft_BLEU_mean", "big_ft_BLEU_se", "big_ft_TER_mean", "big_ft_TER_se"]
+    names += ["big_noft_BLEU_mean", "small_accuracy", "small_f1", "size"]
+    frame = pd.DataFrame(
+        {"source_lang": "eng", "target_lang": ["ind", "jav", "sun"]}
+        | {name: [1.0, 2.0, 3.0] for name in names}
+    )
+    with caplog.at_level("INFO"):
+        records = load_records(frame, target=target)
+    expected = [name for name in names if name != target and name not in left_out]
+    assert records.feature_names == expected
+    assert all(name in caplog.text for name in left_out)
+    named = load_records(frame, target=target, features=["big_noft_BLEU_mean", "size"])
+    assert named.feature_names == ["big_noft_BLEU_mean", "size"]
+    for name in left_out:
+        assert load_records(frame, target=target, features=[name]).feature_names == [
+            name
+        ]

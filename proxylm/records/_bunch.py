@@ -14,7 +14,7 @@ from sklearn.utils import Bunch
 
 from proxylm._nearest import nearest
 from proxylm.languages import to_iso639_3
-from proxylm.records._schema import RecordSchema
+from proxylm.records._schema import SCORE_RANGES, RecordSchema
 from proxylm.records._tables import long_to_wide, read_records
 from proxylm.records._validation import check_records, to_numbers
 
@@ -181,6 +181,24 @@ def _is_numeric(column: pd.Series) -> bool:
     return 2 * int(number.sum()) > len(cells)
 
 
+def _beside_target(target: str | None) -> set[str]:
+    """Return the names that other scores of the target's model have.
+
+    Of `big_ft_BLEU_mean`, as experiments name it, `big_ft_BLEU_se`, `big_ft_TER_mean`
+    and the like: none of them is there before the target has run.
+    """
+    for metric in SCORE_RANGES:
+        for ending in (f"_{metric}_mean", f"_{metric}"):
+            if target is not None and target.endswith(ending):
+                model = target.removesuffix(ending)
+                return {
+                    f"{model}_{other}{statistic}"
+                    for other in SCORE_RANGES
+                    for statistic in ("", "_mean", "_se")
+                }
+    return set()
+
+
 def _find_features(
     frame: pd.DataFrame, schema: RecordSchema, exclude: Sequence[str]
 ) -> list[str]:
@@ -192,13 +210,18 @@ def _find_features(
                 f"exclude expects columns of the table. Got {name!r}, which is not "
                 f"among them.{nearest(name, columns)}"
             )
+    of_target = _beside_target(schema.target)
     features = [
         name
         for name in frame.columns[~frame.columns.duplicated(keep=False)]
         if name not in schema.columns
         and name not in exclude
+        and name not in of_target
         and _is_numeric(frame[name])
     ]
+    left_out = [name for name in columns if name in of_target - {*schema.columns}]
+    if left_out:
+        logger.info("No features, as scores of the target: %s", ", ".join(left_out))
     names = ", ".join(map(str, features))
     logger.info("Features, taken from the numeric columns: %s", names)
     return features
@@ -248,10 +271,12 @@ def load_records(
     Notes
     -----
     Where neither `schema` nor `features` is given, the features are all numeric columns
-    that have no other role and are not in `exclude`. Columns with scores of other large
-    models would be among them, and would tell what is to be predicted: name them in
-    `exclude`. Of a long table the scores without a role are left out by themselves.
-    A text column in which most cells are numbers, or look like some (`1,250` and
+    that have no other role and are not in `exclude`. Other scores of the target's model
+    are none, where columns are named as `proxylm experiment` does: of
+    `big_ft_BLEU_mean` not `big_ft_BLEU_se` or `big_ft_TER_mean`. Columns with scores of
+    other large models would be among them, and would tell what is to be predicted: name
+    them in `exclude`. Of a long table the scores without a role are left out by
+    themselves. A text column in which most cells are numbers, or look like some (`1,250` and
     `7 %`), counts as numeric, so that the cells that are not are reported.
 
     Examples
