@@ -310,6 +310,12 @@ def test_a_recipe_of_ones_own_is_a_file(tmp_path):
     recipe = read_recipe(str(path))
     assert recipe.name == "mine"
     assert recipe.model == str(tmp_path / "weights")
+    path.write_text("model: m.gguf\ncomet_model: comet\ntask: translation\n")
+    (tmp_path / "m.gguf").write_bytes(b"")
+    assert read_recipe(str(path)).model == str(tmp_path / "m.gguf")
+    assert read_recipe(str(path)).comet_model == "comet"  # none is there
+    (tmp_path / "comet").mkdir()
+    assert read_recipe(str(path)).comet_model == str(tmp_path / "comet")
     path.write_text("model: weights\ntsk: slot\n")
     with pytest.raises(ValueError, match=r"mine\.yaml: .*Got 'tsk'"):
         read_recipe(str(path))

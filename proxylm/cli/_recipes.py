@@ -49,7 +49,7 @@ def read_recipe(
 ) -> Recipe:
     """Return a recipe by its name or file, with some of its values replaced.
 
-    A model that is a folder beside the file is taken from there.
+    A model or a checkpoint of COMET that is beside the file is taken from there.
     """
     ready = ready_recipes()
     beside = (folder or Path()) / name
@@ -67,9 +67,10 @@ def read_recipe(
     if not isinstance(values, dict):
         raise ValueError(f"{where} expects keys with values. Got {values!r:.80}.")
     values = {"name": Path(where).stem, **values}
-    model = values.get("model")
-    if isinstance(model, str) and not is_ready and (path.parent / model).is_dir():
-        values["model"] = str(path.parent / model)
+    for key in () if is_ready else ("model", "comet_model"):
+        place = values.get(key)
+        if isinstance(place, str) and (path.parent / place).exists():
+            values[key] = str(path.parent / place)
     if task is not None:
         values["task"] = task
     if is_ready:

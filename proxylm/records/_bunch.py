@@ -276,8 +276,8 @@ def load_records(
     `big_ft_BLEU_mean` not `big_ft_BLEU_se` or `big_ft_TER_mean`. Columns with scores of
     other large models would be among them, and would tell what is to be predicted: name
     them in `exclude`. Of a long table the scores without a role are left out by
-    themselves. A text column in which most cells are numbers, or look like some (`1,250` and
-    `7 %`), counts as numeric, so that the cells that are not are reported.
+    themselves. A text column in which most cells are numbers, or look like some
+    (`1,250` and `7 %`), counts as numeric, so that the cells that are not are reported.
 
     Examples
     --------
