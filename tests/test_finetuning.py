@@ -51,7 +51,9 @@ from proxylm.lm.finetuning._data import (
 from proxylm.lm.finetuning._examples import make_examples, text_examples
 from proxylm.lm.finetuning._finetune import hold
 from proxylm.lm.finetuning._loss import ExampleLoss
+from proxylm.lm.finetuning._recipe import VocabularyOptions
 from proxylm.lm.finetuning._schedule import rate_at
+from proxylm.lm.finetuning._scratch import make_model as make_model_from_scratch
 from proxylm.lm.finetuning._scratch import train_tokenizer
 from proxylm.lm.finetuning._trainer import Trainer
 
@@ -225,6 +227,20 @@ def test_smoothing_is_its_formula(causal_folder):
             chosen = logprobs.gather(1, torch.from_numpy(chunk.targets)[:, None])
             expected -= 0.8 * float(chosen.sum()) + 0.2 * float(logprobs.mean(1).sum())
     assert found == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_type": "llama", "hidden_size": 30, "num_attention_heads": 2},
+        {"model_type": "llama", "hidden_size": 32, "num_attention_heads": 3},
+        {"model_type": "marian", "d_model": 30, "decoder_attention_heads": 4},
+    ],
+)
+def test_sizes_that_do_not_go_together_are_refused(changes):
+    tokenizer = train_tokenizer(["a b c"], VocabularyOptions(size=300))
+    with pytest.raises(ValueError, match=r"architecture expects sizes that .* Got \{"):
+        make_model_from_scratch(changes, tokenizer, seed=0)
 
 
 @pytest.mark.parametrize("is_fused", [True, False])

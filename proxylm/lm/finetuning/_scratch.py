@@ -93,13 +93,40 @@ def make_model(architecture: Mapping[str, Any], tokenizer: Any, seed: int) -> An
         tokens["forced_eos_token_id"] = None
     if "decoder_vocab_size" in names:
         tokens["decoder_vocab_size"] = len(tokenizer)
-    config = known[model_type](**{**options, **tokens})
     auto = transformers.AutoModelForSeq2SeqLM
     if not is_encoder_decoder:
         auto = transformers.AutoModelForCausalLM
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return auto.from_config(config)
+    try:
+        config = known[model_type](**{**options, **tokens})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = auto.from_config(config)
+        _read_something(model, is_encoder_decoder)
+    except (*_config_errors(), RuntimeError, ZeroDivisionError) as error:
+        raise ValueError(
+            "architecture expects sizes that go together, such as a width that the "
+            f"number of heads divides into even parts. Got {options}, of which torch "
+            f"says: {error}"
+        ) from error
+    return model
+
+
+def _config_errors() -> tuple[type[Exception], ...]:
+    """Return what configurations of transformers raise."""
+    errors = import_optional("huggingface_hub.errors", extra="lm")
+    # Not there in older versions.
+    strict = getattr(errors, "StrictDataclassError", ValueError)
+    return ValueError, TypeError, strict
+
+
+def _read_something(model: Any, is_encoder_decoder: bool) -> None:
+    """Let a new model read two tokens, which shows whether its sizes fit."""
+    torch = import_torch()
+    ids = torch.zeros((1, 2), dtype=torch.long)
+    arguments = {"decoder_input_ids": ids} if is_encoder_decoder else {}
+    model.eval()
+    with torch.inference_mode():
+        model(input_ids=ids, **arguments)
 
 
 def make_folder(
