@@ -654,6 +654,18 @@ def test_signatures_say_how_translations_are_made(models):
         assert part in signature
 
 
+def test_signatures_are_of_one_line(causal):
+    scorer = ProxyScorer(
+        causal,
+        task="translation",
+        metrics=["BLEU"],
+        prompt="Translate:\n{text}\n",
+    ).fit(PAIRS)
+    ((_, signature),) = scorer.signatures_.items()
+    assert "Translate:\\n{text}\\n" in signature
+    assert "\n" not in signature
+
+
 def test_workers_translate_the_same(saved):
     options = {
         "task": "translation",

@@ -275,9 +275,10 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
             model = self._load(recipe)
             task.check(model)
             signature = task.signatures(model)[0] | {"digest": model.digest[:16]}
+            # In one line, as tables and pictures have it: prompts have line breaks.
             self.signatures_[name or model.name] = "|".join(
                 f"{key}:{value}" for key, value in signature.items()
-            )
+            ).replace("\n", "\\n")
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
