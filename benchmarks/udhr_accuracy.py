@@ -2,8 +2,9 @@
 
     python benchmarks/udhr_accuracy.py [--folder RUNS] [--write] [--n-jobs N]
 
-Every language is left out in turn. The excess of an RMSE is what is left of it without
-the noise of a measurement, sqrt(RMSE^2 - noise^2), which nobody can predict. The
+Every language is left out in turn. RMSE is the mean over languages, the pooled one that
+of all records; its excess is what is left of it without the noise of a measurement,
+sqrt(RMSE^2 - noise^2), which nobody can predict. The
 default is to have at most 60% of the excess of the best naive baseline, and at most 90%
 of the RMSE of xgboost as its library has it; its intervals at 90% are to hold for 85%
 to 95% of the scores, in the mean over languages. `--write` writes the table that the
@@ -30,6 +31,7 @@ NAMED = ("xgboost", "lightgbm", "gp", "ridge")
 TABLE = Path(__file__).parents[1] / "docs" / "_tables" / "udhr.csv"
 COLUMNS = {
     "rmse": "RMSE",
+    "pooled": "Pooled",
     "excess": "Excess",
     "mae": "MAE",
     "spearman": "Spearman",
@@ -61,8 +63,12 @@ def measure(score, arguments):
     tables = [run(DEFAULT, ProxyRegressor(), records, arguments, LEVEL, baselines=True)]
     tables += [run(name, model, records, arguments) for name, model in models.items()]
     table = pd.concat([found.summary() for found in tables], ignore_index=True)
-    excess = np.sqrt(np.clip(table["rmse"] ** 2 - records.noise**2, 0, None))
-    return table.assign(excess=excess).set_index("model"), records
+    table = table.set_index("model")
+    rows = pd.concat([found.predictions for found in tables])
+    squares = (rows["prediction"] - rows["truth"]) ** 2
+    table["pooled"] = np.sqrt(squares.groupby(rows["model"]).mean())
+    beyond = np.clip(table["pooled"] ** 2 - records.noise**2, 0, None)
+    return table.assign(excess=np.sqrt(beyond)), records
 
 
 def judge(table, noise):
@@ -71,7 +77,7 @@ def judge(table, noise):
     best = naive["rmse"].idxmin()
     ours = table.loc[DEFAULT]
     share = ours["excess"] / naive.loc[best, "excess"]
-    plain = (ours["rmse"] - noise) / (naive.loc[best, "rmse"] - noise)
+    plain = (ours["pooled"] - noise) / (naive.loc[best, "pooled"] - noise)
     against = ours["rmse"] / table.loc[LIBRARY, "rmse"]
     low, high = COVERAGE
     print(
