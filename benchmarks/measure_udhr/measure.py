@@ -150,8 +150,8 @@ def convert(model: Path, folder: Path) -> Path:
         return model
     place = folder / "model"
     if not place.is_dir():
-        found = LanguageModel(model, options=LoadingOptions(dtype="float32"))
-        save_whole(found.load(), place, found.tokenizer)
+        found = LanguageModel(model, options=LoadingOptions(device="cpu"))
+        save_whole(found.load_trainable("float32"), place, found.tokenizer)
     return place
 
 
