@@ -3,8 +3,11 @@ A small model in many languages, and what its proxies cost
 ==========================================================
 
 proxylm comes with experiments of its own: SmolLM2-135M, fine-tuned on articles of the
-Universal Declaration of Human Rights in one language at a time. **Two proxies that
-learn in a second or less tell how well it will do in a language that it has not met.**
+Universal Declaration of Human Rights in one language at a time. **The model as it is
+and counts of characters are together nearly five times cheaper than its fine-tuning,
+and tell how well it will do in a language that it has not met**: with an error of 32
+bits an article, where the measurement itself has one of 21. Counts alone are thousands
+of times cheaper.
 """
 
 # %%
@@ -66,6 +69,8 @@ display = CostAccuracyDisplay.from_evaluations(
 plt.show()
 
 # %%
+# The loading of a model is part of its price, which the smallest texts make dear. A
+# transformer that learns from nothing tells nothing here that counts do not tell.
 display.table.round(2)
 
 # %%

@@ -285,7 +285,7 @@ class CostAccuracyDisplay:
             ylabel=error_label(ERRORS[self.error], self.metric),
         )
         ax.xaxis.set_major_locator(LogLocator(subs=steps))
-        ax.xaxis.set_major_formatter("{x:,.4g}×")
+        ax.xaxis.set_major_formatter("{x:,.10g}×")
         ax.xaxis.set_minor_formatter("")
         bare_axes(ax)
         self._draw_front(ax, paid, heights)
