@@ -3,8 +3,10 @@
 import json
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 from sklearn.preprocessing import StandardScaler
@@ -46,18 +48,23 @@ def test_shipped_predictor_is_that_of_its_records(records, tmp_path):
         assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 def test_shipped_predictor_predicts_what_it_did_when_it_was_saved(records, tmp_path):
+    expected = pd.read_csv(Path(__file__).with_name("shipped_predictions.csv"))
+    predictor = load_predictor("udhr/smollm2", data_home=tmp_path)
+    new = records.data.head(len(expected)).assign(target_lang="xxx")
+    predicted, interval = predictor.predict(new, return_interval=True)
+    found = np.column_stack([predicted, interval])
+    np.testing.assert_allclose(found, expected.to_numpy(), rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_shipped_predictor_is_what_the_default_is_today(records, tmp_path):
     loaded = load_predictor("udhr/smollm2", data_home=tmp_path)
     fitted = _load.fit_predictor(records)
-    new = records.data.head(20).assign(target_lang="xxx")
-    for table in (records.data, new):
-        np.testing.assert_allclose(
-            loaded.predict(table), fitted.predict(table), rtol=1e-6
-        )
-        np.testing.assert_allclose(
-            loaded.predict_interval(table), fitted.predict_interval(table), rtol=1e-6
-        )
+    new = records.data.assign(target_lang="xxx")
+    # Rounding differs between processors, and a search for parameters with it.
+    difference = loaded.predict(new) - fitted.predict(new)
+    assert np.sqrt(np.mean(difference**2)) < 0.05 * records.target.std()
 
 
 def test_predictor_is_fitted_once_and_kept(quick, records, tmp_path):
