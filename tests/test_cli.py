@@ -165,6 +165,9 @@ def test_datasets_are_listed_with_their_place(capsys, here, monkeypatch):
     assert (code, err) == (0, "")
     heading, *rows = [line.split() for line in out.splitlines()]
     assert heading == ["name", "rows", "languages", "targets", "scores", "cached"]
+    ours, *rows = rows
+    assert ours[0] == "udhr"
+    assert Path(ours[-1]).is_file()
     assert [row[:3] for row in rows] == [
         ["mt560", "1954", "51"],
         ["nusa", "224", "8"],
@@ -745,7 +748,7 @@ def test_every_example_runs(capsys, here, path):
 
 
 def test_there_is_an_example_for_each_mode_and_table():
-    expected = {"cross_dataset"}
+    expected = {"cross_dataset", "udhr_lolo"}
     for dataset, modes in {
         "mt560": ["random", "lolo", "unseen", "unseen_reverse", "incremental"],
         "nusa": ["random", "lolo", "unseen", "incremental"],

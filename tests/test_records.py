@@ -1109,3 +1109,12 @@ def test_other_scores_of_the_target_are_no_features(target, left_out, caplog):
         assert load_records(frame, target=target, features=[name]).feature_names == [
             name
         ]
+
+
+def test_records_to_be_predicted_may_be_of_one_language():
+    frame = pd.DataFrame({"target_lang": ["ind", "ind"], "size": [1.0, 2.0]})
+    schema = RecordSchema(source=None, features=["size"])
+    assert make_records(frame, schema).groups["target_lang"].tolist() == ["ind"] * 2
+    taught = replace(schema, target="bleu")
+    with pytest.raises(RecordError, match="at least 2 languages"):
+        make_records(frame.assign(bleu=[3.0, 4.0]), taught)

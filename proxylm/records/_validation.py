@@ -85,12 +85,15 @@ def _check_codes(frame: pd.DataFrame, column: str) -> Iterator[Problem]:
             )
 
 
-def _check_languages(frame: pd.DataFrame, columns: list[str]) -> Iterator[Problem]:
+def _check_languages(
+    frame: pd.DataFrame, columns: list[str], *, teaches: bool
+) -> Iterator[Problem]:
     for column in columns:
         yield from _check_codes(frame, column)
     cells = frame[columns].astype(object).to_numpy().ravel()
     known = {cell for cell in cells if isinstance(cell, str) and cell}
-    if len(frame) and columns and len(known) < 2:
+    # Those to be predicted may be of one language.
+    if teaches and len(frame) and columns and len(known) < 2:
         yield Problem(
             columns[0] if len(columns) == 1 else None,
             (),
@@ -308,7 +311,8 @@ def validate(frame: pd.DataFrame, schema: RecordSchema) -> list[Problem]:
     # A column that is there twice has no one meaning: it is reported above.
     usable = set(frame.columns[~frame.columns.duplicated(keep=False)])
     frame = frame.loc[:, [name for name in frame.columns if name in usable]]
-    problems += _check_languages(frame, [c for c in schema.languages if c in usable])
+    languages = [c for c in schema.languages if c in usable]
+    problems += _check_languages(frame, languages, teaches=schema.target is not None)
     for column in schema.feature_names:
         if column in usable:
             problems += _check_feature(frame, schema, column)
