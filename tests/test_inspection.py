@@ -200,6 +200,22 @@ def test_prediction_axes_are_equal_and_named_after_the_metric():
     assert display.ax_.get_title(loc="left") == "baseline: mean"
 
 
+def test_prediction_display_draws_intervals_where_there_are_some():
+    ends = np.array([[9.0, 13.0], [18.0, 24.0]])
+    options = {"truth": [10.0, 21.0], "prediction": [11.0, 20.0]}
+    assert PredictionDisplay(**options).plot().intervals_ is None
+    display = PredictionDisplay(
+        **options, interval=ends, confidence_level=0.9, metric="bits_per_text"
+    ).plot()
+    low, high = display.ax_.get_ylim()
+    drawn = np.array(display.intervals_.get_segments())
+    np.testing.assert_allclose(drawn[:, :, 0], [[10, 10], [21, 21]])
+    np.testing.assert_allclose(drawn[:, :, 1], ends.clip(low, high))
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["90% interval", "prediction = truth"]
+    assert display.ax_.get_ylabel() == "Predicted bits per text"
+
+
 def test_prediction_display_shows_the_largest_training_set():
     evaluation = random_split()
     display = PredictionDisplay.from_evaluation(evaluation)

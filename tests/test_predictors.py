@@ -74,6 +74,10 @@ def test_predictor_is_fitted_once_and_kept(quick, records, tmp_path):
     assert quick == ["smollm2_ft_bits_per_byte"]
     table = proxylm.load_udhr_records(score="bits_per_byte").data
     np.testing.assert_array_equal(first.predict(table), second.predict(table))
+    # These come from rows that are kept as arrays.
+    np.testing.assert_array_equal(
+        first.feature_importances_, second.feature_importances_
+    )
 
 
 def test_a_file_of_other_versions_is_not_read(quick, tmp_path):

@@ -24,7 +24,7 @@ PREFERRED = {
     "cmn": "cmn_hans", "deu": "deu_1996", "ell": "ell_monotonic", "hau": "hau_NG",
     "por": "por_BR", "ron": "ron_2006", "hat": "hat_kreyol", "azj": "azj_latn",
     "bos": "bos_latn", "srp": "srp_cyrl", "uig": "uig_arab", "uzn": "uzn_latn",
-    "tuk": "tuk_latn", "chr": "chr_cased", "tso": "tso_ZA", "roh": "roh_rumgr",
+    "tuk": "tuk_latn", "chr": "chr_cased", "roh": "roh_rumgr",
     "nya": "nya_chinyanja",
 }  # fmt: skip
 # An article with less is a heading, or a text that was cut.

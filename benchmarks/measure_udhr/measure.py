@@ -163,7 +163,7 @@ def score_as_it_is(model: Path, text: Declaration, path: Path) -> None:
     row = scorer.fit_transform(pd.DataFrame({"text": [text.part("test")]})).iloc[0]
     found = LanguageModel(model)
     ids = found.tokenizer(text.part("test"), add_special_tokens=False)["input_ids"]
-    flops = ComputeCost(found.config).forward([len(row) + 1 for row in ids])
+    flops = ComputeCost(found.config).forward([len(text_ids) + 1 for text_ids in ids])
     (signature,) = scorer.signatures_.values()
     values = {**row.to_dict(), "flops": float(flops), "signature": signature}
     write_values(path, values)
@@ -179,19 +179,20 @@ def measure(model: Path, text: Declaration, runs, folder: Path) -> str:
     return text.language
 
 
-def plan(texts: dict[str, Declaration], n_languages: int, only: list[str]):
+def plan(texts: dict[str, Declaration], n_languages: int):
     """Yield languages with the sizes and seeds that are measured of each."""
-    order = in_order(list(texts))
-    for number, language in enumerate(order[:n_languages]):
+    for number, language in enumerate(in_order(list(texts))[:n_languages]):
         seeds = range(N_SEEDS if number % EACH == 0 else 1)
-        runs = [(size, seed) for seed in seeds for size in SIZES]
-        if not only:
-            yield language, runs
-    for language in texts if only else ():
-        every = [(size, seed) for size in SIZES for seed in range(N_SEEDS)]
+        yield language, [(size, seed) for seed in seeds for size in SIZES]
+
+
+def named(texts: dict[str, Declaration], only: list[str]):
+    """Yield languages with the sizes and seeds that are named."""
+    for language in texts:
         runs = [
             (size, seed)
-            for size, seed in every
+            for size in SIZES
+            for seed in range(N_SEEDS)
             if {language, f"{language}-{size}", f"{language}-{size}-{seed}"} & {*only}
         ]
         if runs:
@@ -206,9 +207,10 @@ def run(arguments: argparse.Namespace) -> None:
     if unknown:
         sys.exit(f"Expected languages among {sorted(texts)}. Got {unknown}.")
     model = convert(arguments.model, folder)
+    asked = named(texts, only) if only else plan(texts, arguments.n_languages)
     tasks = [
         delayed(measure)(model, texts[language], runs, folder)
-        for language, runs in plan(texts, arguments.n_languages, only)
+        for language, runs in asked
     ]
     workers = Parallel(arguments.n_jobs, return_as="generator_unordered", batch_size=1)
     for number, language in enumerate(workers(tasks), 1):

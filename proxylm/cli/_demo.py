@@ -80,7 +80,7 @@ def _predict_language(records: Bunch, language: str) -> str:
     predicted, interval = regressor.predict(
         records.data[new], return_interval=True, confidence_level=LEVEL
     )
-    rows = [["articles", "seed", "predicted", "90% interval", "measured"]]
+    rows = [["articles", "seed", "predicted", f"{LEVEL:.0%} interval", "measured"]]
     known = records.frame.loc[new, ["dataset_size", "seed"]].to_numpy()
     truths = records.target[new]
     for (size, seed), value, (low, high), truth in zip(

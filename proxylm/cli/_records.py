@@ -16,15 +16,9 @@ from proxylm.cli._values import (
     look_up,
     resolve_path,
 )
+from proxylm.datasets._loaders import LOADERS
 from proxylm.records import RecordSchema, concat
 
-DATASETS = {
-    "udhr": proxylm.load_udhr_records,
-    "mt560": proxylm.fetch_mt560,
-    "nusa": proxylm.fetch_nusa,
-    "intent": proxylm.fetch_intent,
-    "slot": proxylm.fetch_slot,
-}
 LAYOUTS = {name: name for name in ("wide", "long")}
 
 
@@ -42,7 +36,7 @@ class DatasetRecords:
         """Return the object of a section `records` with the key `dataset`."""
         check_keys(values, [entry.name for entry in fields(cls)], "records")
         names = check_texts(values["dataset"], "records.dataset")
-        fetchers = [look_up(DATASETS, name, "records.dataset") for name in names]
+        fetchers = [look_up(LOADERS, name, "records.dataset") for name in names]
         if len(set(names)) < len(names) or not names:
             raise ValueError(
                 f"records.dataset expects each data set once. Got {list(names)}."
@@ -74,11 +68,10 @@ class DatasetRecords:
             "features": features if isinstance(features, str) else list(features),
         }
         if len(self.dataset) == 1:
-            return DATASETS[self.dataset[0]](**options)
+            return LOADERS[self.dataset[0]](**options)
         # A feature that is constant in one table may vary between tables.
         tables = {
-            name: DATASETS[name](**options, drop_constant=False)
-            for name in self.dataset
+            name: LOADERS[name](**options, drop_constant=False) for name in self.dataset
         }
         return concat(tables)
 
@@ -157,7 +150,7 @@ def parse_records(values: Any, folder: Path) -> DatasetRecords | TableRecords:
     if ("table" in values) == ("dataset" in values):
         raise ValueError(
             "records expects either dataset, a published table "
-            f"({', '.join(sorted(DATASETS))}), or table, the path of your own. Got "
+            f"({', '.join(sorted(LOADERS))}), or table, the path of your own. Got "
             f"{sorted(values)}."
         )
     if "table" in values:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from proxylm.records._tables import EXACT_NUMBERS
 
 from ._tables import DISTANCES
 
-FOLDER = files("proxylm.datasets") / "udhr"
+FOLDER = Path(__file__).with_name("udhr")
 RECORDS = "records.csv.gz"
 TARGETS = ("smollm2",)
 SCORES = ("bits_per_text", "bits_per_byte")
@@ -35,9 +34,6 @@ UNTUNED = tuple(
     )
 )
 LANGUAGE = (*DISTANCES, "script", "population", "web_share")
-KEYS = ("target_lang", "dataset_size", "seed")
-# Neither features nor scores.
-OTHERS = ("seed", "script_code", "family")
 COSTS = ("_seconds", "_flops")
 
 _DESCR = """\
@@ -113,15 +109,14 @@ else is under the licence of proxylm.
 def _read() -> pd.DataFrame:
     # The code of Min Nan, "nan", is no missing value.
     options = {"keep_default_na": False, "na_values": [""], **EXACT_NUMBERS}
-    with (FOLDER / RECORDS).open("rb") as file:
-        records = pd.read_csv(file, compression="gzip", **options)
+    records = pd.read_csv(FOLDER / RECORDS, **options)
     uriel = pd.read_csv(FOLDER / "uriel.csv", **options)
     return records.merge(uriel, on="target_lang", how="left", validate="m:1")
 
 
 def describe_file() -> dict[str, Any]:
     """Return the row of the table in the list of all tables."""
-    frame, path = _read(), Path(str(FOLDER / RECORDS))
+    frame, path = _read(), FOLDER / RECORDS
     return {
         "name": "udhr",
         "rows": len(frame),
@@ -184,7 +179,7 @@ def _choose(
     columns = [
         name
         for name in frame.select_dtypes("number")
-        if name not in (*OTHERS, *scores) and not name.endswith(COSTS)
+        if name not in ("seed", *scores) and not name.endswith(COSTS)
     ]
     if not isinstance(features, str):
         if not pd.api.types.is_list_like(features) or not len(features):

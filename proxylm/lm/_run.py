@@ -1,9 +1,11 @@
 """Answers of models to many items: cached, sharded over workers, with progress."""
 
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed, effective_n_jobs
@@ -195,3 +197,23 @@ def _in_shards(items, task, recipe, devices, cache_dir, n_workers, bar):
                 sum(task.n_tokens(answers[number]) for number in shard),
             )
     return answers
+
+
+def name_models(model: Any) -> dict[str | None, Any]:
+    """Return the models by name; one without a name is not named in features."""
+    if isinstance(model, Mapping):
+        return dict(model)
+    if not isinstance(model, list):
+        return {None: model}
+    names = [
+        Path(os.fspath(one)).name.removesuffix(".gguf")
+        if isinstance(one, str | os.PathLike)
+        else f"model_{number}"
+        for number, one in enumerate(model)
+    ]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"model expects models of different names. Got {names}. Pass a dict from "
+            "names to models."
+        )
+    return dict(zip(names, model, strict=True))

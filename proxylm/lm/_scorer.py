@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from ._comet import CometScorer
 from ._generation import GenerationOptions, Generator
 from ._labels import DEFAULT_PROMPT, NORMALIZE, LabelTask
 from ._loading import DTYPES, LanguageModel, LoadingOptions
-from ._run import ModelRecipe, answer_items
+from ._run import ModelRecipe, answer_items, name_models
 from ._tasks import LikelihoodTask, Task
 from ._translation import COMET_METRICS, TranslationTask
 
@@ -369,7 +368,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         state = dict(super().__getstate__())
         for name in ("_loaded", "_comet"):
             state.pop(name, None)
-        for model in _several(self.model).values():
+        for model in name_models(self.model).values():
             if isinstance(model, tuple):
                 raise TypeError(
                     "A ProxyScorer whose model is an object can't be pickled: weights "
@@ -435,7 +434,7 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         )
         return {
             name: ModelRecipe(model, self.tokenizer, options)
-            for name, model in _several(self.model).items()
+            for name, model in name_models(self.model).items()
         }
 
     def _corpora(self, X, reset):
@@ -484,23 +483,3 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
 def _code(cell: Any) -> str | None:
     """Return the code in a cell; None where there is none."""
     return None if pd.isna(cell) else cell
-
-
-def _several(model: Any) -> dict[str | None, Any]:
-    """Return the models by name; one without a name is not named in features."""
-    if isinstance(model, Mapping):
-        return dict(model)
-    if not isinstance(model, list):
-        return {None: model}
-    names = [
-        Path(os.fspath(one)).name.removesuffix(".gguf")
-        if isinstance(one, str | os.PathLike)
-        else f"model_{number}"
-        for number, one in enumerate(model)
-    ]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(
-            f"model expects models of different names. Got {names}. Pass a dict from "
-            "names to models."
-        )
-    return dict(zip(names, model, strict=True))

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -10,43 +9,21 @@ from sklearn.utils import Bunch
 
 from proxylm._nearest import nearest
 from proxylm._remote import get_data_home
-from proxylm.datasets import (
-    fetch_intent,
-    fetch_mt560,
-    fetch_nusa,
-    fetch_slot,
-    load_udhr_records,
-)
+from proxylm.datasets._loaders import LOADERS
+from proxylm.datasets._tables import TABLES
+from proxylm.datasets._udhr import SCORES as UDHR_SCORES
+from proxylm.datasets._udhr import TARGETS
 from proxylm.regression import ProxyRegressor
 
 from ._store import describe, load, save
 
 logger = logging.getLogger(__name__)
 
-LOADERS = {
-    "udhr": load_udhr_records,
-    "mt560": fetch_mt560,
-    "nusa": fetch_nusa,
-    "intent": fetch_intent,
-    "slot": fetch_slot,
-}
-# Of each table the models with the scores that can be predicted.
-SCORES = {
-    "udhr": ("bits_per_text", "bits_per_byte"),
-    "mt560": ("spBLEU", "chrF2++", "BLEU", "chrF2", "TER", "comet"),
-    "nusa": ("spBLEU", "chrF2++", "BLEU", "chrF2", "TER", "comet"),
-    "intent": ("accuracy",),
-    "slot": ("f1",),
-}
-MODELS = {
-    "udhr": ("smollm2",),
-    "mt560": ("m2m100", "nllb"),
-    "nusa": ("m2m100", "nllb"),
-    "intent": ("aya", "llama3"),
-    "slot": ("aya", "llama3"),
-}
+# Of each table the models and the scores that can be predicted.
+MODELS = {"udhr": TARGETS} | {table.name: table.targets for table in TABLES}
+SCORES = {"udhr": UDHR_SCORES} | {table.name: table.scores for table in TABLES}
 SHIPPED = "udhr/smollm2/bits_per_text"
-FOLDER = files("proxylm.predictors")
+FOLDER = Path(__file__).parent
 SEED = 42
 
 
@@ -165,7 +142,7 @@ def load_predictor(
     facts = describe(records)
     stem = name.replace("/", "-").replace("+", "p")
     kept = get_data_home(data_home) / "predictors"
-    places = [Path(str(FOLDER)), kept] if name == SHIPPED else [kept]
+    places = [FOLDER, kept] if name == SHIPPED else [kept]
     for place in places:
         regressor = load(place / stem, facts)
         if regressor is not None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 
@@ -23,8 +22,4 @@ def to_arrays(frame: pd.DataFrame) -> dict[str, Any]:
 def from_arrays(arrays: dict[str, Any]) -> pd.DataFrame:
     """Return the DataFrame that was taken apart."""
     index = pd.Index(arrays["index"], name=arrays["name"])
-    columns = {
-        name: np.asarray(values) if isinstance(values, np.ndarray) else values
-        for name, values in arrays["columns"].items()
-    }
-    return pd.DataFrame(columns, index=index)
+    return pd.DataFrame(arrays["columns"], index=index)

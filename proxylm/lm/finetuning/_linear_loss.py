@@ -14,6 +14,14 @@ from .._torch import import_torch
 MOST_LOGITS = {"cpu": 1 << 23, "cuda": 1 << 27}
 
 
+def product_dtype(states: Any) -> Any:
+    """Return the type in which hidden states are multiplied."""
+    torch, device = import_torch(), states.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return states.dtype
+
+
 def has_gradient(output: LinearOutput, dtype: Any) -> bool:
     """Tell whether `linear_cross_entropy` knows the gradient of an output layer.
 
@@ -37,12 +45,9 @@ def linear_cross_entropy(
         As of `ExampleLoss`.
     """
     torch = import_torch()
-    device = states.device.type
-    dtype = states.dtype
-    if torch.is_autocast_enabled(device):
-        dtype = torch.get_autocast_dtype(device)
+    dtype = product_dtype(states)
     apply = _make_function().apply
-    with torch.autocast(device, enabled=False):
+    with torch.autocast(states.device.type, enabled=False):
         return apply(
             states, output.weight, output.bias, targets, output.scale, smoothing, dtype
         )
@@ -92,7 +97,9 @@ def _loss_and_gradients(states, weight, bias, targets, scale, smoothing, needed)
     d_states = torch.empty_like(states) if needed[0] else None
     d_weight = torch.zeros_like(weight, dtype=exact) if needed[1] else None
     products = states.new_empty(n_rows, len(weight))
-    logits = products if products.dtype == exact else products.to(exact)
+    logits = products
+    if products.dtype != exact:
+        logits = torch.empty_like(products, dtype=exact)
     total = logits.new_zeros(())
     for start in range(0, len(states), n_rows):
         rows = states[start : start + n_rows]

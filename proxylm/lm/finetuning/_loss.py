@@ -10,7 +10,7 @@ from .._encoding import Chunk
 from .._output_layer import LinearOutput, find_output
 from .._seq2seq import decode_logits, decode_states, find_pair_output, pad_sources
 from .._torch import import_torch
-from ._linear_loss import has_gradient, linear_cross_entropy
+from ._linear_loss import has_gradient, linear_cross_entropy, product_dtype
 
 # Logits that are kept for the gradient; of more, parts are made anew.
 MOST_LOGITS = {"cpu": 1 << 26, "cuda": 1 << 28}
@@ -89,7 +89,9 @@ class ExampleLoss:
         states = states[rows, columns]
         if self.is_whole:
             return _cross_entropy(states, targets, smoothing)
-        if torch.is_grad_enabled() and has_gradient(self._output, self._dtype(states)):
+        if torch.is_grad_enabled() and has_gradient(
+            self._output, product_dtype(states)
+        ):
             return linear_cross_entropy(self._output, states, targets, smoothing)
         n_rows = max(self._most // len(self._output.weight), 1)
         if len(targets) <= n_rows or not torch.is_grad_enabled():
@@ -110,13 +112,6 @@ class ExampleLoss:
                 for start in range(0, len(targets), n_rows)
             ]
         return sum(parts[1:], parts[0])
-
-    def _dtype(self, states: Any) -> Any:
-        """Return the type in which products are made."""
-        torch, device = import_torch(), states.device.type
-        if torch.is_autocast_enabled(device):
-            return torch.get_autocast_dtype(device)
-        return states.dtype
 
     def _part(self, states: Any, targets: Any, start: int, smoothing: float) -> Any:
         logits = _linear_logits(self._output, states)
