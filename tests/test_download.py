@@ -5,10 +5,12 @@ import hashlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tarfile
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -75,6 +77,9 @@ class Hub(BaseHTTPRequestHandler):
             name = self.path.rpartition("/")[2]
             n_sent = self.server.breaks_off_after.pop(name, None)
             self.wfile.write(body[:n_sent])
+            if name in self.server.stalls:
+                self.wfile.flush()
+                self.server.stalls[name].wait()
             self.close_connection = n_sent is not None
 
     def refuse(self, status, code):
@@ -150,6 +155,7 @@ def hub(monkeypatch):
     }
     server.archive = archive_of({"dataset/ace/train/a/train_ace.txt": "haba"})
     server.requested, server.ranges, server.breaks_off_after = [], [], {}
+    server.stalls = {}
     server.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -349,8 +355,8 @@ def error_of(capsys, *arguments):
     return line
 
 
-def run(hub, home, *arguments, **environment):
-    """Run the program with our hub, without a token and a terminal."""
+def program(hub, home, *arguments, **environment):
+    """Return how the program is run with our hub, without a token and a terminal."""
     package = Path(proxylm.__file__).parent.parent
     kept = {name: value for name, value in os.environ.items() if name[:3] != "HF_"}
     environment = {
@@ -361,13 +367,17 @@ def run(hub, home, *arguments, **environment):
         "HF_HOME": str(home / "hub"),
         **environment,
     }
-    return subprocess.run(
-        [sys.executable, "-m", "proxylm.cli", "download", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+    return [sys.executable, "-m", "proxylm.cli", "download", *arguments], {
+        "stdin": subprocess.DEVNULL,
+        "text": True,
+        "env": environment,
+    }
+
+
+def run(hub, home, *arguments, **environment):
+    """Return what the program gives."""
+    command, options = program(hub, home, *arguments, **environment)
+    return subprocess.run(command, capture_output=True, **options)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--list",), ("aya", "--list")])
@@ -437,6 +447,31 @@ def test_the_program_downloads_a_model_and_says_what_it_is(hub, home):
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     result = run(hub, home, "smollm_135m", "--revision", "main", HF_HUB_OFFLINE="1")
     assert result.stdout == f"smollm_135m-main was already in {folder}\n"
+
+
+def test_the_program_stops_at_once_on_ctrl_c_and_goes_on_later(hub, home):
+    name = "model.safetensors"
+    hub.breaks_off_after[name] = 100_000
+    hub.stalls[name] = threading.Event()
+    arguments = ("smollm_135m", "--revision", "main", "--quiet")
+    command, options = program(hub, home, *arguments, HF_HUB_DOWNLOAD_TIMEOUT="600")
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+    folder = home / "models" / "smollm_135m-main"
+    while not list(folder.glob(".cache/**/*.incomplete")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == (
+        f"proxylm: Interrupted. What was downloaded is kept in {home}. Run the same "
+        "command again to go on."
+    )
+    hub.stalls.pop(name).set()
+    assert run(hub, home, *arguments).returncode == 0
+    assert (folder / name).read_bytes() == WEIGHTS
 
 
 def test_the_program_refuses_weights_with_another_digest(hub, home):

@@ -105,6 +105,12 @@ def download(
         if not yes:
             _check_consent(thing)
     for thing in things:
-        thing.fetch(home, progress)
+        try:
+            thing.fetch(home, progress)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"Interrupted. What was downloaded is kept in {home}. Run the same "
+                "command again to go on."
+            ) from None
         verb = "is now in" if thing in missing else "was already in"
         print(f"{thing.name} {verb} {thing.place(home)}")

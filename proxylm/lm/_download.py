@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -208,13 +209,10 @@ def download_model(
         missing = [x for part in parts for x in part if not (folder / x).is_file()]
         _check_space(folder, sum(sizes.get(name, 0) for name in missing))
         with _in_one_line(model, revision, folder), _bars(hub, progress):
-            for part in parts:
-                hub.snapshot_download(
-                    model,
-                    revision=info.sha,
-                    local_dir=folder,
-                    allow_patterns=part,
-                    endpoint=endpoint,
+            # One after the other, and here: threads of a pool would not hear Ctrl-C.
+            for name in (x for x in chain(*parts) if x in sizes):
+                hub.hf_hub_download(
+                    model, name, revision=info.sha, local_dir=folder, endpoint=endpoint
                 )
         if not is_downloaded(folder, files):
             raise FileNotFoundError(
