@@ -1,14 +1,18 @@
 """Memory of the C library: kept between batches, given back at the end."""
 
 import ctypes
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 # Parameters of mallopt (malloc.h of glibc), and what they are without a call.
 TRIM_THRESHOLD, MMAP_MAX = -1, -4
 DEFAULT_TRIM, DEFAULT_MAPS = 128 << 10, 1 << 16
 KEPT = 1 << 30
+# What is mapped into the memory of this process (Linux).
+MAPS = Path("/proc/self/maps")
 
 
 def _c_library() -> ctypes.CDLL | None:
@@ -24,6 +28,40 @@ def give_back() -> None:
     library = _c_library()
     if library is not None:
         library.malloc_trim(0)
+
+
+class FilePages:
+    """Pages of files of weights that are part of the memory of this process.
+
+    Weights that are read through such a mapping stay in memory for as long as any of
+    their file is used, unless their pages are let go of.
+
+    Parameters
+    ----------
+    suffix : str
+        How the names of the files end.
+    """
+
+    def __init__(self, suffix: str = ".safetensors"):
+        self._ranges = []
+        self._library = _c_library() if MAPS.is_file() else None
+        if self._library is not None:
+            lines = MAPS.read_text(errors="replace").splitlines()
+            found = [line.split()[0] for line in lines if line.endswith(suffix)]
+            self._ranges = [[int(x, 16) for x in r.split("-")] for r in found]
+
+    def release(self, address: int, size: int) -> int:
+        """Let go of the whole pages in a range; return how many bytes.
+
+        What was changed since it was read is lost; the rest is read again if need be.
+        """
+        page = mmap.PAGESIZE
+        begin, end = -(-address // page) * page, (address + size) // page * page
+        if begin >= end or not any(x <= begin and end <= y for x, y in self._ranges):
+            return 0
+        arguments = (ctypes.c_void_p(begin), ctypes.c_size_t(end - begin))
+        done = self._library.madvise(*arguments, mmap.MADV_DONTNEED)
+        return 0 if done else end - begin
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """Linear layers in the layout that a CPU multiplies fastest (oneDNN)."""
 
+from functools import cache
 from typing import Any
 
+from ._memory import FilePages
 from ._torch import import_torch
 
 # oneDNN lays weights out for about so many rows.
@@ -21,10 +23,12 @@ ACTIVATIONS = {
 def can_pack(weight: Any) -> bool:
     """Tell whether oneDNN multiplies with a weight on this machine."""
     torch = import_torch()
+    name = str(weight.dtype).removeprefix("torch.")
     return (
         weight.device.type == "cpu"
-        and str(weight.dtype).removeprefix("torch.") in PACKED_DTYPES
+        and name in PACKED_DTYPES
         and torch.backends.mkldnn.is_available()
+        and (name == "float32" or torch.ops.mkldnn._is_mkldnn_bf16_supported())
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
     )
@@ -34,6 +38,46 @@ def pack(weight: Any) -> Any:
     """Return a weight of shape (n_outputs, n_inputs) in oneDNN's layout."""
     torch = import_torch()
     return torch.ops.mkldnn._reorder_linear_weight(weight.detach(), TYPICAL_ROWS)
+
+
+@cache
+def _plain_weight() -> type:
+    """Return the class of what `as_plain` gives."""
+    torch = import_torch()
+    tensor = torch.Tensor
+    describing = {tensor.size, tensor.dim, tensor.numel, tensor.element_size}
+    describing |= {tensor.is_floating_point}
+    describing |= {
+        getattr(tensor, name).__get__ for name in ("dtype", "device", "shape", "ndim")
+    }
+
+    class PlainWeight(tensor):
+        """A packed weight for code that takes it from its layer.
+
+        Questions are answered by what is packed. Whoever computes with it gets it in
+        the plain layout, laid out anew each time.
+        """
+
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            def replace(x):
+                if not isinstance(x, cls):
+                    return x
+                return x.packed if function in describing else x.packed.to_dense()
+
+            args, kwargs = tree_map(replace, (args, kwargs or {}))
+            return function(*args, **kwargs)
+
+    tree_map = torch.utils._pytree.tree_map
+    return PlainWeight
+
+
+def as_plain(packed: Any) -> Any:
+    """Return a packed weight as a tensor that anything can be done with."""
+    torch = import_torch()
+    plain = torch.Tensor._make_subclass(_plain_weight(), torch.empty(0))
+    plain.packed = packed
+    return plain
 
 
 def multiply(x: Any, packed: Any, bias: Any = None) -> Any:
@@ -67,8 +111,7 @@ def pack_linear_layers(module: Any) -> int:
             self.in_features, self.out_features = layer.in_features, layer.out_features
             self.bias = layer.bias
             self.packed = pack(layer.weight)
-            # Tells shape and type to code that asks for them.
-            self.weight = torch.empty_like(layer.weight, device="meta")
+            self.weight = as_plain(self.packed)
 
         def forward(self, x):
             return multiply(x, self.packed, self.bias)
@@ -78,7 +121,7 @@ def pack_linear_layers(module: Any) -> int:
     for part in module.modules():
         for parameter in part.parameters(recurse=False):
             uses[id(parameter)] = uses.get(id(parameter), 0) + 1
-    n_packed = 0
+    n_packed, pages = 0, FilePages()
     for part in list(module.modules()):
         for name, layer in list(part.named_children()):
             # Subclasses do something else, or something more.
@@ -86,6 +129,7 @@ def pack_linear_layers(module: Any) -> int:
                 continue
             if uses[id(layer.weight)] == 1 and can_pack(layer.weight):
                 setattr(part, name, PackedLinear(layer))
+                pages.release(layer.weight.data_ptr(), layer.weight.nbytes)
                 n_packed += 1
     return n_packed
 
@@ -107,6 +151,7 @@ def fuse_gated_layers(module: Any) -> int:
             self.down_proj, self._activation = layer.down_proj, activation
 
         def forward(self, x):
+            x = x.to(self.gate_proj.weight.dtype)
             gated = multiply_gated(x, self.gate_proj, self.up_proj, self._activation)
             return self.down_proj(gated)
 
