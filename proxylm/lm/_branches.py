@@ -84,8 +84,9 @@ def branch_mask(batch: Sequence[Chunk], longest: int) -> tuple[np.ndarray, np.nd
 def branch_arguments(module: Any, sees: Any, positions: Any) -> dict[str, Any]:
     """Return what a model is told of rows with continuations side by side."""
     torch = import_torch()
-    mask = torch.zeros(sees.shape, dtype=module.dtype, device=sees.device)
-    mask.masked_fill_(~sees, torch.finfo(module.dtype).min)
+    dtype = module.get_input_embeddings()(positions[:1, :1]).dtype
+    mask = torch.zeros(sees.shape, dtype=dtype, device=sees.device)
+    mask.masked_fill_(~sees, torch.finfo(dtype).min)
     return {"attention_mask": mask[:, None], "position_ids": positions}
 
 
@@ -124,4 +125,4 @@ def reads_branches(module: Any) -> bool:
         found = states(row.ids, **branch_arguments(module, *told))
         alone = [states(chunk.ids) for chunk in chunks]
     expected = torch.cat([alone[0], *(one[len(context) :] for one in alone[1:])])
-    return is_near(found, expected)
+    return is_near(found, expected, module)

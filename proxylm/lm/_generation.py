@@ -147,7 +147,7 @@ class Generator:
             "model": model.name,
             "digest": model.digest,
             "kind": model.kind,
-            "dtype": model.dtype,
+            "dtype": model.arithmetic,
             "context": encoder.describe(),
             "prompt": self.prompt_of(model),
             **asdict(self.options),

@@ -23,6 +23,7 @@ from ._language_tokens import SMALL_100, LanguageTokens, find_language_tokens
 from ._memory import give_back
 from ._packing import fuse_gated_layers, pack_linear_layers
 from ._torch import import_torch, import_transformers
+from ._wide_states import keeps_wide_states, widen_states
 
 logger = logging.getLogger(__name__)
 
@@ -394,10 +395,23 @@ class LanguageModel:
             if pack_linear_layers(module):
                 fuse_gated_layers(module)
                 _leave_file(module)
+            if self._is_wide:
+                widen_states(module)
             if self.kind == "causal" and self._options.attention is None:
                 use_blocks(module)
             give_back()
         return module
+
+    @property
+    def _is_wide(self) -> bool:
+        """Whether states have more bits than the products, where that is possible."""
+        is_plain = self._objects is None and not self._options.compile
+        return is_plain and keeps_wide_states(self.dtype, self.device)
+
+    @property
+    def arithmetic(self) -> str:
+        """The types of numbers that scores come from."""
+        return f"{self.dtype}, states float32" if self._is_wide else self.dtype
 
     def _check_weights(self) -> None:
         """Refuse a folder without weights, or with pickled ones only."""

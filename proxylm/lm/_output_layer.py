@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ._packing import can_pack, multiply, pack
 from ._torch import import_torch
+from ._wide_states import is_exact
 
 
 class BlockSizes(NamedTuple):
@@ -61,6 +62,7 @@ class LinearOutput:
     def blocks(self, hidden: Any, n_columns: int) -> Iterator[tuple[int, Any]]:
         """Yield the first column and the logits of each block of the vocabulary."""
         wide = _wide(hidden.dtype)
+        hidden = hidden.to(self.weight.dtype)
         if hidden.device.type == "cpu" and n_columns not in self._packed:
             self._packed = {n_columns: self._pack(n_columns)}
         for number, start in enumerate(range(0, len(self.weight), n_columns)):
@@ -89,6 +91,7 @@ class LinearOutput:
         """Return the logits of the targets alone."""
         torch = import_torch()
         wide = _wide(hidden.dtype)
+        hidden = hidden.to(self.weight.dtype)
         logits = (hidden.to(wide) * self.weight[targets].to(wide)).sum(dim=1)
         if self.bias is not None:
             logits = logits + self.bias[targets]
@@ -273,13 +276,12 @@ def _agrees(output: LinearOutput | ModuleOutput, model: Any) -> bool:
             return False
         blocks = output.blocks(output.prepare(hidden), BLOCKS["cpu"].columns)
         found = torch.cat([logits.clone() for _, logits in blocks], dim=1)
-    return found.shape == expected.shape and is_near(found, expected)
+    return found.shape == expected.shape and is_near(found, expected, model)
 
 
-def is_near(found: Any, expected: Any) -> bool:
-    """Tell whether tensors are the same but for the rounding of the expected one."""
-    torch = import_torch()
-    is_exact = expected.dtype in (torch.float32, torch.float64)
+def is_near(found: Any, expected: Any, model: Any) -> bool:
+    """Tell whether tensors are the same but for the rounding of a model."""
     expected = expected.to(found.dtype)
-    tolerance = (1e-4 if is_exact else 0.05) * expected.std().clamp(min=1e-6)
+    tolerance = 1e-4 if is_exact(model) else 0.05
+    tolerance *= expected.std().clamp(min=1e-6)
     return bool((found - expected).abs().max() <= tolerance)

@@ -98,6 +98,6 @@ def find_pair_output(module: Any) -> LinearOutput | None:
         for scale in (1.0, hidden.shape[1] ** -0.5):
             output = LinearOutput(layer.weight, bias, scale)
             ((_, found),) = output.blocks(hidden, len(layer.weight))
-            if is_near(found, expected):
+            if is_near(found, expected, module):
                 return output
     return None

@@ -148,7 +148,7 @@ class LikelihoodTask:
             "model": model.name,
             "digest": model.digest,
             "kind": model.kind,
-            "dtype": model.dtype,
+            "dtype": model.arithmetic,
             "version": VERSION,
         }
         if model.kind == "seq2seq":
