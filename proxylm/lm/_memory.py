@@ -31,23 +31,23 @@ def give_back() -> None:
 
 
 class FilePages:
-    """Pages of files of weights that are part of the memory of this process.
+    """Pages of files that are part of the memory of this process.
 
     Weights that are read through such a mapping stay in memory for as long as any of
     their file is used, unless their pages are let go of.
-
-    Parameters
-    ----------
-    suffix : str
-        How the names of the files end.
     """
 
-    def __init__(self, suffix: str = ".safetensors"):
+    def __init__(self):
         self._ranges = []
         self._library = _c_library() if MAPS.is_file() else None
         if self._library is not None:
+            # Begin and end, rights, offset, device, inode, path.
             lines = MAPS.read_text(errors="replace").splitlines()
-            found = [line.split()[0] for line in lines if line.endswith(suffix)]
+            found = [
+                line.split(maxsplit=5)[0]
+                for line in lines
+                if "/" in line and not line.endswith("(deleted)")
+            ]
             self._ranges = [[int(x, 16) for x in r.split("-")] for r in found]
 
     def release(self, address: int, size: int) -> int:

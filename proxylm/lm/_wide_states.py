@@ -83,7 +83,7 @@ def _runs(module: Any) -> bool:
 
 
 def _narrow_input(layer: Any, inputs: tuple) -> tuple:
-    return (inputs[0].to(layer.weight.dtype), *inputs[1:])
+    return (*(x.to(layer.weight.dtype) for x in inputs[:1]), *inputs[1:])
 
 
 def _widen_output(layer: Any, inputs: tuple, output: Any) -> Any:
