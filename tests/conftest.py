@@ -12,9 +12,17 @@ settings.register_profile("proxylm", deadline=None, max_examples=60)
 settings.load_profile("proxylm")
 
 
+def needs_records(item):
+    """Tell whether a test reads the published record tables, by its mark or example."""
+    example = getattr(item, "dtest", None)
+    if example is not None:
+        return any("fetch_" in part.source for part in example.examples)
+    return item.get_closest_marker("records") is not None
+
+
 def pytest_collection_modifyitems(items):
     """Skip what needs the record tables where they are not at hand."""
-    if not any("records" in item.keywords for item in items):
+    if not any(map(needs_records, items)):
         return
     missing = [row.name for row in list_datasets().itertuples() if not row.cached]
     if not missing:
@@ -24,5 +32,5 @@ def pytest_collection_modifyitems(items):
         "or fetch them once with a network"
     )
     for item in items:
-        if "records" in item.keywords:
+        if needs_records(item):
             item.add_marker(skip)
