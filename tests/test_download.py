@@ -459,11 +459,14 @@ def test_the_program_stops_at_once_on_ctrl_c_and_goes_on_later(hub, home):
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
     )
     folder = home / "models" / "smollm_135m-main"
-    while not list(folder.glob(".cache/**/*.incomplete")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        while not list(folder.glob(".cache/**/*.incomplete")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert err.strip() == (
         f"proxylm: Interrupted. What was downloaded is kept in {home}. Run the same "

@@ -185,7 +185,7 @@ def test_archive_is_unpacked_into_a_new_folder(archive, tmp_path):
     assert contents(tmp_path / "new") == ["texts"]
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt"])
+@pytest.mark.parametrize("name", ["../outside.txt", "/outside.txt"])
 def test_member_that_would_leave_the_folder_is_refused(tmp_path, name):
     path = tmp_path / "bad.tar"
     with tarfile.open(path, "w") as members:

@@ -42,7 +42,7 @@ def error(found, expected):
 
 @pytest.mark.parametrize("name", sorted(CAUSAL.keys() - {"mamba"}))
 def test_most_of_the_error_of_bfloat16_is_gone(name):
-    depth = {"n_layer" if name in ("gpt2", "bloom") else "num_hidden_layers": 12}
+    depth = {"n_layer" if name in ("gpt2", "bloom") else "num_hidden_layers": 24}
     module = rounded(tiny_models.make_model(name, **depth))
     expected = log_probabilities(module.double())
     narrow = error(log_probabilities(module.bfloat16()), expected)

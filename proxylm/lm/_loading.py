@@ -410,7 +410,7 @@ class LanguageModel:
 
     @property
     def arithmetic(self) -> str:
-        """The types of numbers that scores come from."""
+        """The types of numbers that scores come from, as far as the model allows it."""
         return f"{self.dtype}, states float32" if self._is_wide else self.dtype
 
     def _check_weights(self) -> None:

@@ -45,11 +45,8 @@ def _plain_weight() -> type:
     """Return the class of what `as_plain` gives."""
     torch = import_torch()
     tensor = torch.Tensor
-    describing = {tensor.size, tensor.dim, tensor.numel, tensor.element_size}
-    describing |= {tensor.is_floating_point}
-    describing |= {
-        getattr(tensor, name).__get__ for name in ("dtype", "device", "shape", "ndim")
-    }
+    describing = {tensor.size, tensor.dim, tensor.numel, tensor.is_floating_point}
+    describing |= {x.__get__ for x in (tensor.dtype, tensor.device, tensor.shape)}
 
     class PlainWeight(tensor):
         """A packed weight for code that takes it from its layer.

@@ -53,8 +53,9 @@ class ProxyScorer(TransformerMixin, BaseEstimator):
         workers of `n_jobs` take turns.
     dtype : {"auto", "float32", "bfloat16", "float16", "float64"}, default="auto"
         Type of weights and activations. `"auto"` is bfloat16 where the hardware
-        computes with it, else float32. Probabilities are always summed in float32 or
-        wider.
+        computes with it, else float32. On a CPU narrow types are for products with
+        weights alone, and states between them are float32, where the model allows it.
+        Probabilities are always summed in float32 or wider.
     max_tokens_per_batch : int or "auto", default="auto"
         Tokens of a batch with their padding. Where memory runs out it is halved.
     window : int, default=None

@@ -97,7 +97,7 @@ def find_pair_output(module: Any) -> LinearOutput | None:
             return None
         for scale in (1.0, hidden.shape[1] ** -0.5):
             output = LinearOutput(layer.weight, bias, scale)
-            ((_, found),) = output.blocks(hidden, len(layer.weight))
+            ((_, found),) = output.blocks(output.prepare(hidden), len(layer.weight))
             if is_near(found, expected, module):
                 return output
     return None

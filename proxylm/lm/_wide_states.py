@@ -88,8 +88,3 @@ def _narrow_input(layer: Any, inputs: tuple) -> tuple:
 
 def _widen_output(layer: Any, inputs: tuple, output: Any) -> Any:
     return output.float()
-
-
-def is_exact(module: Any) -> bool:
-    """Tell whether all weights of a model have 32 bits or more."""
-    return all(p.element_size() >= 4 for p in module.parameters())
