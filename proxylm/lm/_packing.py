@@ -46,7 +46,8 @@ def _plain_weight() -> type:
     torch = import_torch()
     tensor = torch.Tensor
     describing = {tensor.size, tensor.dim, tensor.numel, tensor.is_floating_point}
-    describing |= {x.__get__ for x in (tensor.dtype, tensor.device, tensor.shape)}
+    attributes = (tensor.dtype, tensor.device, tensor.shape, tensor.ndim)
+    describing |= {attribute.__get__ for attribute in attributes}
 
     class PlainWeight(tensor):
         """A packed weight for code that takes it from its layer.
