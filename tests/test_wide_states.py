@@ -13,6 +13,7 @@ from proxylm import ProxyScorer
 from proxylm.lm._attention import use_blocks
 from proxylm.lm._engine import LikelihoodEngine
 from proxylm.lm._loading import LanguageModel, LoadingOptions
+from proxylm.lm._output_layer import is_near
 from proxylm.lm._packing import fuse_gated_layers, pack_linear_layers
 from proxylm.lm._wide_states import keeps_wide_states, widen_states
 
@@ -111,12 +112,30 @@ def test_labels_are_scored_side_by_side(tmp_path):
 def test_states_are_wide_and_weights_are_not():
     module = tiny_models.make_model("llama", dtype=torch.bfloat16)
     assert widen_states(module)
-    states = module.model(torch.arange(9)[None]).last_hidden_state
-    assert states.dtype == torch.float32
+    ids = torch.arange(9)[None]
+    assert module.model(ids).last_hidden_state.dtype == torch.float32
+    # Positions are as wide as what is read.
+    assert module.model.embed_tokens(ids).dtype == torch.float32
     layer = module.model.layers[0]
     assert layer.self_attn.q_proj.weight.dtype == torch.bfloat16
     assert layer.input_layernorm.weight.dtype == torch.float32
     assert module.model.embed_tokens.weight.dtype == torch.bfloat16
+
+
+def test_a_model_from_a_folder_has_wide_states(tmp_path):
+    folder = tiny_models.save(tmp_path / "model", tiny_models.make_model("llama"))
+    module = LanguageModel(folder, options=NARROW).module
+    states = module.model(torch.arange(9)[None]).last_hidden_state
+    assert states.dtype == torch.float32
+
+
+def test_what_is_near_depends_on_the_weights():
+    expected = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    found = expected + 0.01
+    narrow = tiny_models.make_model("llama", dtype=torch.bfloat16)
+    assert is_near(found, expected, narrow)
+    assert not is_near(found, expected, narrow.float())
+    assert not is_near(expected + 0.1, expected, narrow.bfloat16())
 
 
 def test_a_model_that_can_not_is_left_as_it_was():
