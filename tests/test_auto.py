@@ -432,6 +432,17 @@ def test_a_table_of_many_rows_has_the_mean_of_several_processes(records, monkeyp
     left_out = [
         process.leave_out([fold], nothing)[0][0] for process in member.processes
     ]
-    expected = scale[0] + scale[1] * np.mean(left_out, axis=0)
-    found = member.out_of_fold(rows, y, weights, [fold])
-    np.testing.assert_allclose(found, [expected])
+    for parts, found in [
+        (left_out, member.out_of_fold(rows, y, weights, [fold])[0]),
+        (
+            [
+                process.predict_with_variance(rows.gp_rows)
+                for process in member.processes
+            ],
+            member.predict_with_deviation(rows),
+        ),
+    ]:
+        means, variances = np.moveaxis(np.array(parts), 1, 0)
+        np.testing.assert_allclose(found[0], scale[0] + scale[1] * means.mean(axis=0))
+        variance = variances.mean(axis=0) + means.var(axis=0)
+        np.testing.assert_allclose(found[1], scale[1] * np.sqrt(variance))

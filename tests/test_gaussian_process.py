@@ -61,6 +61,14 @@ def test_gradient_is_that_of_finite_differences(problem, kernel):
     np.testing.assert_allclose(gradient, approx_fprime(theta, value, 1e-6), atol=1e-3)
 
 
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: type(k).__name__)
+def test_a_variance_is_the_covariance_of_a_row_with_itself(problem, kernel):
+    rows, *_ = problem
+    theta = kernel.start + np.linspace(0.1, 0.5, len(kernel.start))
+    K, _ = kernel.value(theta, rows, rows)
+    np.testing.assert_allclose(kernel.variance(theta, rows), np.diag(K), atol=1e-7)
+
+
 def test_leaving_groups_out_in_closed_form_equals_refits(problem):
     rows, y, weights = problem
     process = gp.fit_gaussian_process(KERNELS, rows, y, weights)
@@ -70,11 +78,16 @@ def test_leaving_groups_out_in_closed_form_equals_refits(problem):
     for group, (inside, outside) in zip(groups, left_out, strict=True):
         rest = np.delete(np.arange(N), group)
         alone = refitted(process, rows.take(rest), y[rest], weights[rest])
-        np.testing.assert_allclose(inside, alone.predict(rows.take(group)), atol=1e-9)
-        np.testing.assert_allclose(outside, alone.predict(beside), atol=1e-9)
+        means, variances = alone.predict_with_variance(rows.take(group))
+        noise = np.exp(2 * process.theta[-1])
+        variances += noise / weights[group] - noise
+        np.testing.assert_allclose(inside[0], means, atol=1e-9)
+        np.testing.assert_allclose(inside[1], variances, atol=2 * gp.JITTER)
+        expected = alone.predict_with_variance(beside)
+        np.testing.assert_allclose(outside, expected, atol=1e-9)
 
 
-def test_it_predicts_what_scikit_learn_does_with_the_same_kernel(problem):
+def test_it_predicts_what_scikit_learn_does_with_the_same_kernel(problem, monkeypatch):
     rows, y, _ = problem
     process = gp.fit_gaussian_process([Matern((0, 1))], rows, y, np.ones(N))
     amplitude, *lengths, noise = np.exp(process.theta)
@@ -84,8 +97,12 @@ def test_it_predicts_what_scikit_learn_does_with_the_same_kernel(problem):
     peer = GaussianProcessRegressor(kernel, alpha=noise**2 + gp.JITTER, optimizer=None)
     peer.fit(rows.Z[:, :2], y)
     new = gp.Rows(rows.Z[:5] + 0.1, rows.ids[:5])
-    mean = peer.predict(new.Z[:, :2])
+    mean, deviation = peer.predict(new.Z[:, :2], return_std=True)
     np.testing.assert_allclose(process.predict(new), mean, atol=1e-8)
+    monkeypatch.setattr(gp, "PREDICTED_ROWS", 2)
+    found = process.predict_with_variance(new)
+    np.testing.assert_allclose(found[0], mean, atol=1e-8)
+    np.testing.assert_allclose(found[1], deviation**2 + noise**2, atol=1e-6)
 
 
 def test_a_weight_of_two_is_two_records(problem):
@@ -135,10 +152,10 @@ def test_parameters_of_many_rows_come_from_a_draw_that_a_seed_repeats(
 ):
     monkeypatch.setattr(gp, "DRAWN_ROWS", 30)
     monkeypatch.setattr(gp, "LEARNING_BLOCK", 10)
-    blocks = gp._draw_blocks(N, 0)
+    rows, y, weights = problem
+    blocks = gp._draw_blocks(rows, "records", 0)
     assert [len(block) for block in blocks] == [10, 10, 10]
     assert len(np.unique(np.concatenate(blocks))) == 30
-    rows, y, weights = problem
     fits = [
         gp.fit_gaussian_process(KERNELS, rows, y, weights, random_state=seed)
         for seed in (0, 0, 1)
@@ -146,6 +163,34 @@ def test_parameters_of_many_rows_come_from_a_draw_that_a_seed_repeats(
     np.testing.assert_array_equal(fits[0].theta, fits[1].theta)
     assert not np.array_equal(fits[0].theta, fits[2].theta)
     assert fits[0].alpha.shape == (N,)
+
+
+def test_a_block_of_languages_has_the_records_among_a_few_of_them(monkeypatch):
+    """Eight of 30 languages on each side have 64 records; English has them all."""
+    monkeypatch.setattr(gp, "LEARNING_BLOCK", 60)
+    monkeypatch.setattr(gp, "LEAST_LANGUAGES", 8)
+    ids = np.stack(np.meshgrid(np.arange(30), np.arange(30)), axis=-1).reshape(-1, 2)
+    rows = gp.Rows(np.zeros((900, 1)), np.column_stack([ids, np.arange(900)]))
+    blocks = gp._draw_blocks(rows, "languages", 0)
+    assert [len(block) for block in blocks] == [60] * 7
+    for block in blocks:
+        assert len(np.unique(block)) == 60
+        assert [len(np.unique(side)) for side in ids[block].T] == [8, 8]
+    assert len(np.unique(np.concatenate(blocks))) > 300
+    again = gp._draw_blocks(rows, "languages", 0)
+    np.testing.assert_array_equal(blocks, again)
+    # English, 0, is in all records; the others of a block are of eight languages.
+    other = np.repeat(np.arange(1, 31), 20)
+    source = np.arange(600) % 2 * other
+    pivoted = np.column_stack([source, other - source, np.zeros(600, dtype=int)])
+    block = gp._draw_blocks(gp.Rows(np.zeros((600, 1)), pivoted), "languages", 0)[0]
+    assert len(block) == 60
+    assert all(8 <= len(np.unique(side)) <= 9 for side in pivoted[block, :2].T)
+    nobody = gp.Rows(np.zeros((900, 1)), np.empty((900, 0), dtype=int))
+    np.testing.assert_array_equal(
+        np.concatenate(gp._draw_blocks(nobody, "languages", 0)),
+        np.concatenate(gp._draw_blocks(rows, "records", 0)),
+    )
 
 
 def test_covariances_in_blocks_are_those_in_one_piece(problem, monkeypatch):

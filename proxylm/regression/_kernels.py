@@ -48,6 +48,11 @@ class Trend:
         product = rows.Z[:, columns] @ others.Z[:, columns].T
         return product * (self.amplitude**2 / len(columns)), None
 
+    def variance(self, theta, rows):
+        """Return the covariance of each row with itself."""
+        squares = np.mean(rows.Z[:, list(self.columns)] ** 2, axis=1)
+        return self.amplitude**2 * squares
+
     def gradient(self, theta, rows, K, kept, W):
         """Return sum(W * dK / dtheta) for every parameter: none."""
         return np.empty(0)
@@ -68,6 +73,10 @@ class Identity:
         """Return the covariance of two sets of rows, and what the gradient needs."""
         same = _matches(rows.ids[:, self.column], others.ids[:, self.column])
         return same * np.exp(2 * theta[0]), None
+
+    def variance(self, theta, rows):
+        """Return the covariance of each row with itself."""
+        return (rows.ids[:, self.column] >= 0) * np.exp(2 * theta[0])
 
     def gradient(self, theta, rows, K, kept, W):
         """Return sum(W * dK / dtheta) for every parameter."""
@@ -99,6 +108,10 @@ class Matern:
         # (1 + d + d^2 / 3) exp(-d)
         K = (1 + distance + distance * distance / 3) * decay
         return K, (distance, decay)
+
+    def variance(self, theta, rows):
+        """Return the covariance of each row with itself."""
+        return np.full(len(rows.Z), np.exp(2 * theta[0]))
 
     def gradient(self, theta, rows, K, kept, W):
         """Return sum(W * dK / dtheta) for every parameter."""
@@ -157,6 +170,11 @@ class LanguageFunctions:
         for match, amplitude in zip(same, theta, strict=False):
             factor += match * np.exp(2 * amplitude)
         return shape * factor, (shape, kept, same, factor)
+
+    def variance(self, theta, rows):
+        """Return the covariance of each row with itself."""
+        is_known = rows.ids[:, list(self.ids)] >= 0
+        return is_known @ np.exp(2 * theta[: len(self.ids)])
 
     def gradient(self, theta, rows, K, kept, W):
         """Return sum(W * dK / dtheta) for every parameter."""

@@ -22,8 +22,9 @@ PENALTIES = np.logspace(-1, 4, 11)
 SMALL_TABLE = 500
 # Covariances of more rows than this would take gigabytes; a random part is enough.
 LARGEST_PROCESS = 4_000
-# Processes that learn their parameters from different rows; their mean is taken.
-N_DRAWS = 3
+# Processes whose mean is taken learn their parameters from different rows: from records
+# drawn at random, or from all records among a few languages.
+DRAWS = ("records", "records", "languages")
 
 
 @dataclass
@@ -38,7 +39,7 @@ class ProcessMember:
     kernels: list
     random_state: int
     uses_profiles: bool
-    n_draws: int = N_DRAWS
+    draws: tuple[str, ...] = DRAWS
 
     def fit(self, rows, y, weights):
         """Fit to rows."""
@@ -50,16 +51,17 @@ class ProcessMember:
         self._mean = np.average(y, weights=weights)
         spread = np.sqrt(np.average((y - self._mean) ** 2, weights=weights))
         self._spread = spread if spread > 0 else 1.0
-        n_draws = self.n_draws if len(self._kept) > DRAWN_ROWS else 1
+        draws = self.draws if len(self._kept) > DRAWN_ROWS else self.draws[:1]
         self.processes = [
             fit_gaussian_process(
                 self.kernels,
                 rows.gp_rows.take(self._kept),
                 ((y - self._mean) / self._spread)[self._kept],
                 np.maximum(weights / weights.mean(), 1e-6)[self._kept],
+                learn_from=learn_from,
                 random_state=self.random_state + draw,
             )
-            for draw in range(n_draws)
+            for draw, learn_from in enumerate(draws)
         ]
         return self
 
@@ -68,8 +70,28 @@ class ProcessMember:
         means = [process.predict(rows.gp_rows) for process in self.processes]
         return self._mean + self._spread * np.mean(means, axis=0)
 
+    def predict_with_deviation(self, rows):
+        """Predict scores of rows; return the standard deviations beside them."""
+        found = [
+            process.predict_with_variance(rows.gp_rows) for process in self.processes
+        ]
+        return self._of_mixture(np.array(found))
+
+    def _of_mixture(self, found):
+        """Return means and deviations of scores from those of the processes.
+
+        `found` has the shape (n_processes, 2, n_rows), in units of the processes.
+        """
+        means, variances = found[:, 0], found[:, 1]
+        variance = variances.mean(axis=0) + means.var(axis=0)
+        mean = self._mean + self._spread * means.mean(axis=0)
+        return mean, self._spread * np.sqrt(variance)
+
     def out_of_fold(self, rows, y, weights, folds):
-        """Return the predictions for the rows of each fold without the fold."""
+        """Return what is predicted for the rows of each fold without the fold.
+
+        Of each fold there are means and standard deviations.
+        """
         position = np.full(len(y), -1)
         position[self._kept] = np.arange(len(self._kept))
         groups = [position[fold] for fold in folds]
@@ -78,16 +100,12 @@ class ProcessMember:
             rows.take(fold[group < 0]).gp_rows
             for fold, group in zip(folds, groups, strict=True)
         ]
-        predictions = [np.zeros(len(fold)) for fold in folds]
-        for process in self.processes:
+        found = [np.zeros((len(self.processes), 2, len(fold))) for fold in folds]
+        for k, process in enumerate(self.processes):
             left_out = process.leave_out(inside, beside)
-            for values, group, means in zip(predictions, groups, left_out, strict=True):
-                values[group >= 0] += means[0]
-                values[group < 0] += means[1]
-        return [
-            self._mean + self._spread * values / len(self.processes)
-            for values in predictions
-        ]
+            for values, group, parts in zip(found, groups, left_out, strict=True):
+                values[k][:, group >= 0], values[k][:, group < 0] = parts
+        return [self._of_mixture(values) for values in found]
 
 
 @dataclass
@@ -122,15 +140,19 @@ class EstimatorMember:
             predicted = predicted + self._line.predict(self.line(rows))
         return predicted
 
+    def predict_with_deviation(self, rows):
+        """Predict scores of rows; how sure it is, it can't tell."""
+        return self.predict(rows), None
+
     def out_of_fold(self, rows, y, weights, folds):
-        """Return the predictions for the rows of each fold without the fold."""
+        """Return what is predicted for the rows of each fold without the fold."""
         estimator = clone(self.estimator).set_params(**(self.light or {}))
         predictions = []
         for fold in folds:
             rest = np.delete(np.arange(len(y)), fold)
             member = replace(self, estimator=estimator)
             member.fit(rows.take(rest), y[rest], weights[rest])
-            predictions.append(member.predict(rows.take(fold)))
+            predictions.append(member.predict_with_deviation(rows.take(fold)))
         return predictions
 
 
@@ -145,6 +167,18 @@ def _language_kernels(design):
         return []
     ids = tuple(range(design.n_ids))
     return [*_identities(design), LanguageFunctions(ids, design.row)]
+
+
+def _pair_kernels(design):
+    """Return covariances of the profiles, and how each language goes with others'.
+
+    Every language has a function of its own of what is known of the other side's.
+    """
+    return _profile_kernels(design) + [
+        LanguageFunctions((side,), design.sides[1 - side] + design.own)
+        for side in (0, 1)
+        if design.sides[1 - side]
+    ]
 
 
 def _scaled(design, positions):
@@ -242,7 +276,7 @@ def make_members(design, n_samples, random_state):
     }
     if design.proxy and design.row != design.proxy:
         members["gp_proxies"] = ProcessMember(
-            _proxy_kernels(design), random_state, False, n_draws=1
+            _proxy_kernels(design), random_state, False, draws=("records",)
         )
     if len(design.languages) == 2:
         factorization = MatrixFactorizationRegressor(
@@ -253,13 +287,19 @@ def make_members(design, n_samples, random_state):
     if profiles:
         wide = _Columns(design.row + profiles, "raw")
         members |= {
-            "gp_profiles": ProcessMember(_profile_kernels(design), random_state, True),
+            "gp_profiles": ProcessMember(
+                _profile_kernels(design), random_state, True, ("records",) * 2
+            ),
             "lightgbm_profiles": EstimatorMember(boosting, wide, True, light=faster),
             "extra_trees_profiles": EstimatorMember(trees, wide, True, light=fewer),
             "ridge_profiles": EstimatorMember(
                 ridge, _Columns(linear + profiles, "scaled"), True
             ),
         }
+        if len(design.languages) == 2 and n_samples > DRAWN_ROWS:
+            members["gp_pairs"] = ProcessMember(
+                _pair_kernels(design), random_state, True, ("languages",) * 2
+            )
     # The slowest first, so that threads end together.
     is_fast = {name: isinstance(m, EstimatorMember) for name, m in members.items()}
     return {name: members[name] for name in sorted(members, key=is_fast.get)}

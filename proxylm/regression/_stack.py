@@ -44,6 +44,7 @@ class OutOfFold(NamedTuple):
     unseen: np.ndarray  # (n_pairs, n_sides) whether the fold left the language out
     distance: np.ndarray  # (n_pairs,) to the nearest row that was left in
     members: np.ndarray  # (n_members, n_pairs)
+    deviation: np.ndarray | None  # (n_pairs,) that the processes expect, on the mean
 
 
 def simplex_weights(predictions, y, sample_weight, shrinkage=SHRINKAGE):
@@ -249,12 +250,21 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             for fold in folds
         ]
         unseen = [_unseen_by_rest(rows.languages, fold) for fold in folds]
+        members = [
+            np.concatenate([means for means, _ in found]) for found in predictions
+        ]
+        deviations = [
+            np.concatenate([deviations for _, deviations in found])
+            for found in predictions
+            if found[0][1] is not None
+        ]
         return OutOfFold(
             np.concatenate(folds),
             np.repeat(np.arange(len(folds)), [len(fold) for fold in folds]),
             np.concatenate(unseen),
             np.concatenate(distances),
-            np.clip([np.concatenate(found) for found in predictions], *self._bounds),
+            np.clip(members, *self._bounds),
+            np.mean(deviations, axis=0) if deviations else None,
         )
 
     def _learn_weights(self, rows, y, weights):
@@ -345,20 +355,26 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             return
         index = np.concatenate([found.rows for found in pairs])
         members = np.hstack([found.members for found in pairs])
+        deviation = None
+        if pairs[0].deviation is not None:
+            deviation = np.concatenate([found.deviation for found in pairs])
         self.calibrator_ = IntervalCalibrator().fit(
             y[index],
             np.concatenate(stack),
-            self._spread_features(rows.take(index), members),
+            self._spread_features(rows.take(index), members, deviation),
             rows.languages[index] if self.languages else None,
             np.vstack([found.unseen for found in pairs]) if self.languages else None,
             weights[index],
         )
 
-    def _spread_features(self, rows, members):
-        """Return what the spread is predicted from: features and disagreement."""
-        return np.column_stack(
-            [rows.raw[:, list(self.design_.row)], members.std(axis=0)]
-        )
+    def _spread_features(self, rows, members, deviation):
+        """Return what the spread is predicted from.
+
+        These are the features, how far the members disagree, and the standard
+        deviation that the Gaussian processes expect, if there are any.
+        """
+        parts = [rows.raw[:, list(self.design_.row)], members.std(axis=0)]
+        return np.column_stack(parts if deviation is None else [*parts, deviation])
 
     def predict_members(self, rows):
         """Return the clipped predictions of every member, (n_members, n_rows)."""
@@ -385,7 +401,9 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
 
     def predict(self, table):
         """Predict the scores of the rows of a table."""
-        return self.predict_with_spread(table)[0]
+        check_is_fitted(self)
+        rows = self.design_.transform(table)
+        return self._combine(rows, self.predict_members(rows))
 
     def predict_with_spread(self, table):
         """Return predictions, the features of their spread, and unseen languages.
@@ -398,12 +416,23 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         rows = self.design_.transform(table)
+        found = [m.predict_with_deviation(rows) for m in self.members_.values()]
+        members = np.clip([means for means, _ in found], *self._bounds)
+        members = members.reshape(-1, len(rows))
         unseen = rows.languages < 0
-        if not self.members_:
-            return np.full(len(rows), self._mean), np.empty((len(rows), 0)), unseen
-        members = self.predict_members(rows)
+        predicted = self._combine(rows, members)
+        if not len(members):
+            return predicted, np.empty((len(rows), 0)), unseen
+        deviations = [deviation for _, deviation in found if deviation is not None]
+        deviation = np.mean(deviations, axis=0) if deviations else None
+        return predicted, self._spread_features(rows, members, deviation), unseen
+
+    def _combine(self, rows, members):
+        """Return the stack's predictions from those of its members."""
+        if not len(members):
+            return np.full(len(rows), self._mean)
+        unseen = rows.languages < 0
         regime = np.where(~unseen.any(axis=1), 0, np.where(rows.is_profiled, 1, 2))
         distance = _nearest(rows.gaussian[:, list(self.design_.row)], self._near)
         predicted = np.einsum("nm,mn->n", self._weights[regime], members)
-        predicted = self._draw_to_median(predicted, members, distance, unseen)
-        return predicted, self._spread_features(rows, members), unseen
+        return self._draw_to_median(predicted, members, distance, unseen)
