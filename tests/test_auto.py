@@ -12,6 +12,7 @@ from proxylm import LanguageKFold, ProxyRegressor, RecordSchema, evaluate
 from proxylm.languages import web_share
 from proxylm.records import make_records
 from proxylm.regression import _gaussian_process, _members
+from proxylm.regression._conformal import IntervalCalibrator
 from proxylm.regression._design import StackDesign
 from proxylm.regression._profiles import LanguageProfiles, matrix_factors
 from proxylm.regression._stack import StackedRegressor, simplex_weights
@@ -100,6 +101,47 @@ def test_without_context_a_new_language_has_no_profile_and_is_predicted(records)
     assert used and not any(name.endswith("profiles") for name in used)
     error = regressor.predict(records.data[new]) - records.target[new]
     assert np.sqrt(np.mean(error**2)) < 0.5 * records.target.std()
+
+
+def expected_deviation(stack, rows, *, with_profiles=True):
+    """Return the mean of what the processes expect, by their own hand."""
+    found = [
+        member.predict_with_deviation(rows)[1]
+        for member in stack.members_.values()
+        if with_profiles or not member.uses_profiles
+    ]
+    return np.mean([each for each in found if each is not None], axis=0)
+
+
+def test_intervals_know_how_sure_the_processes_are(records, monkeypatch):
+    learned = []
+
+    def fit(self, y, oof, X, *rest):
+        learned.append(X)
+        return original(self, y, oof, X, *rest)
+
+    original = IntervalCalibrator.fit
+    monkeypatch.setattr(IntervalCalibrator, "fit", fit)
+    stack = ProxyRegressor(random_state=0).fit(records.data, records.target).regressor_
+    deviations = stack.known_.deviation, stack.new_.deviation
+    np.testing.assert_array_equal(learned[0][:, -1], np.concatenate(deviations))
+    # Of a language that was left out they know less.
+    assert deviations[1].mean() > 1.1 * deviations[0].mean()
+    _, features, _ = stack.predict_with_spread(records.data)
+    rows = stack.design_.transform(records.data)
+    np.testing.assert_allclose(features[:, -1], expected_deviation(stack, rows))
+
+
+def test_a_row_without_a_profile_has_no_say_of_processes_that_use_some(records):
+    known, new = without(records, "agr")
+    regressor = ProxyRegressor(random_state=0)
+    regressor.fit(records.data[known], records.target[known])
+    stack, table = regressor.regressor_, records.data[new]
+    rows = stack.design_.transform(table)
+    _, features, _ = stack.predict_with_spread(table)
+    own = expected_deviation(stack, rows, with_profiles=False)
+    np.testing.assert_allclose(features[:, -1], own)
+    assert not np.allclose(own, expected_deviation(stack, rows))
 
 
 def test_a_prediction_does_not_depend_on_the_rows_beside_it(records, fitted):

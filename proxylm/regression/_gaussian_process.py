@@ -228,19 +228,23 @@ class GaussianProcess:
         precision = _inverse(self.factor)
         predictions = []
         for group, rows in zip(groups, others, strict=True):
-            covariance = np.linalg.inv(precision[np.ix_(group, group)])
-            change = covariance @ self.alpha[group]
-            inside = self.y[group] - change, np.diag(covariance)
-            alpha = self.alpha - precision[:, group] @ change
-            beside = _covariance(self.kernels, self.theta, rows, self.rows)
-            means = beside @ alpha
-            beside[:, group] = 0
-            explained = beside @ precision
-            variance = self._prior_variance(rows)
-            variance -= np.einsum("ij,ij->i", explained, beside)
-            taken = explained[:, group]
-            variance += np.einsum("ij,ij->i", taken @ covariance, taken)
-            predictions.append((inside, (means, np.maximum(variance, JITTER))))
+            root = np.linalg.cholesky(precision[np.ix_(group, group)])
+            inverse, _ = lapack.dtrtri(root, lower=1)
+            change = inverse.T @ (inverse @ self.alpha[group])
+            inside = self.y[group] - change, np.einsum("ij,ij->j", inverse, inverse)
+            outside = np.empty(0), np.empty(0)
+            if len(rows.Z):
+                alpha = self.alpha - change @ precision[group]
+                beside = _covariance(self.kernels, self.theta, rows, self.rows)
+                means = beside @ alpha
+                beside[:, group] = 0
+                explained = beside @ precision
+                variance = self._prior_variance(rows)
+                variance -= np.einsum("ij,ij->i", explained, beside)
+                taken = inverse @ explained[:, group].T
+                variance += np.einsum("ij,ij->j", taken, taken)
+                outside = means, np.maximum(variance, JITTER)
+            predictions.append((inside, outside))
         return predictions
 
 

@@ -254,9 +254,10 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             np.concatenate([means for means, _ in found]) for found in predictions
         ]
         deviations = [
-            np.concatenate([deviations for _, deviations in found])
+            None
+            if found[0][1] is None
+            else np.concatenate([deviation for _, deviation in found])
             for found in predictions
-            if found[0][1] is not None
         ]
         return OutOfFold(
             np.concatenate(folds),
@@ -264,7 +265,7 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             np.concatenate(unseen),
             np.concatenate(distances),
             np.clip(members, *self._bounds),
-            np.mean(deviations, axis=0) if deviations else None,
+            self._mean_deviation(deviations, is_profiled=True),
         )
 
     def _learn_weights(self, rows, y, weights):
@@ -367,6 +368,22 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             weights[index],
         )
 
+    def _mean_deviation(self, deviations, is_profiled):
+        """Return the mean standard deviation of the processes, None without any.
+
+        `deviations` has one array for each member, None for one that can't tell. Those
+        that use profiles don't know that a row has none, and have no say there.
+        """
+        able = [deviation is not None for deviation in deviations]
+        if not any(able):
+            return None
+        values = np.array([each for each in deviations if each is not None])
+        own = self._own[able]
+        mean = values.mean(axis=0)
+        return (
+            np.where(is_profiled, mean, values[own].mean(axis=0)) if own.any() else mean
+        )
+
     def _spread_features(self, rows, members, deviation):
         """Return what the spread is predicted from.
 
@@ -423,8 +440,8 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         predicted = self._combine(rows, members)
         if not len(members):
             return predicted, np.empty((len(rows), 0)), unseen
-        deviations = [deviation for _, deviation in found if deviation is not None]
-        deviation = np.mean(deviations, axis=0) if deviations else None
+        deviations = [deviation for _, deviation in found]
+        deviation = self._mean_deviation(deviations, rows.is_profiled)
         return predicted, self._spread_features(rows, members, deviation), unseen
 
     def _combine(self, rows, members):
