@@ -469,22 +469,23 @@ def test_a_table_of_many_rows_has_the_mean_of_several_processes(records, monkeyp
     means = [process.predict(rows.gp_rows) for process in member.processes]
     expected = scale[0] + scale[1] * np.mean(means, axis=0)
     np.testing.assert_allclose(member.predict(rows), expected)
-    fold = np.arange(10)
-    nothing = [rows.take(fold[:0]).gp_rows]
-    left_out = [
-        process.leave_out([fold], nothing)[0][0] for process in member.processes
-    ]
-    for parts, found in [
-        (left_out, member.out_of_fold(rows, y, weights, [fold])[0]),
-        (
-            [
-                process.predict_with_variance(rows.gp_rows)
-                for process in member.processes
-            ],
-            member.predict_with_deviation(rows),
-        ),
-    ]:
+    fold, unit, nothing = np.arange(10), np.arange(5, 9), [rows.take([]).gp_rows] * 2
+    found = member.left_out(rows, y, weights, [fold], [unit])
+    precisions = [process.precision() for process in member.processes]
+    left_out, alone, everything = [], [], []
+    for process, precision in zip(member.processes, precisions, strict=True):
+        left_out.append(process.leave_out(precision, [fold, unit], nothing))
+        alone.append(process.leave_one_out(precision))
+        everything.append(process.predict_with_variance(rows.gp_rows))
+
+    def mixture(parts):
         means, variances = np.moveaxis(np.array(parts), 1, 0)
-        np.testing.assert_allclose(found[0], scale[0] + scale[1] * means.mean(axis=0))
-        variance = variances.mean(axis=0) + means.var(axis=0)
-        np.testing.assert_allclose(found[1], scale[1] * np.sqrt(variance))
+        deviation = np.sqrt(variances.mean(axis=0) + means.var(axis=0))
+        return scale[0] + scale[1] * means.mean(axis=0), scale[1] * deviation
+
+    of_fold = mixture([parts[0][0] for parts in left_out])
+    of_unit = mixture([parts[1][0] for parts in left_out])
+    np.testing.assert_allclose(found.means, [of_fold[0]])
+    np.testing.assert_allclose(found.units, [of_unit[1]])
+    np.testing.assert_allclose(found.alone, mixture(alone)[1])
+    np.testing.assert_allclose(member.predict_with_deviation(rows), mixture(everything))

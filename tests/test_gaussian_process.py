@@ -74,7 +74,10 @@ def test_leaving_groups_out_in_closed_form_equals_refits(problem):
     process = gp.fit_gaussian_process(KERNELS, rows, y, weights)
     groups = [np.arange(10), np.array([3, 30, 44]), np.array([59])]
     beside = gp.Rows(rows.Z[:4] + 0.3, rows.ids[:4])
-    left_out = process.leave_out(groups, [beside] * 3)
+    left_out = process.leave_out(process.precision(), groups, [beside] * 3)
+    alone = process.leave_one_out(process.precision())
+    last = np.array(left_out[2][0])[:, 0]  # of the row that is a group
+    np.testing.assert_allclose(np.array(alone)[:, 59], last)
     for group, (inside, outside) in zip(groups, left_out, strict=True):
         rest = np.delete(np.arange(N), group)
         alone = refitted(process, rows.take(rest), y[rest], weights[rest])

@@ -38,6 +38,7 @@ TRUSTED = (
     "proxylm.regression._kernels.Matern",
     "proxylm.regression._kernels.SquaredExponential",
     "proxylm.regression._kernels.Trend",
+    "proxylm.regression._left_out.OutOfFold",
     "proxylm.regression._members.EstimatorMember",
     "proxylm.regression._members.ProcessMember",
     "proxylm.regression._members._Columns",
@@ -45,7 +46,6 @@ TRUSTED = (
     "proxylm.regression._profiles.LanguageProfiles",
     "proxylm.regression._regressor.ProxyRegressor",
     "proxylm.regression._roles.ColumnRoles",
-    "proxylm.regression._stack.OutOfFold",
     "proxylm.regression._stack.StackedRegressor",
     "sklearn.tree._tree.Tree",
 )

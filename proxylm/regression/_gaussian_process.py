@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_solve, lapack, solve_triangular
 from scipy.optimize import minimize
-from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
 # Parameters are logarithms with normal priors this wide around their starts.
@@ -177,7 +176,8 @@ class GaussianProcess:
            equation 2.26.
         """
         means, variance = np.empty(len(rows.Z)), self._prior_variance(rows)
-        for part in gen_batches(len(rows.Z), PREDICTED_ROWS):
+        for start in range(0, len(rows.Z), PREDICTED_ROWS):
+            part = slice(start, start + PREDICTED_ROWS)
             covariance = _covariance(
                 self.kernels, self.theta, rows.take(part), self.rows
             )
@@ -196,11 +196,22 @@ class GaussianProcess:
             total += kernel.variance(part, rows)
         return total
 
-    def leave_out(self, groups, others):
+    def precision(self):
+        """Return the inverse of the training scores' covariance."""
+        return _inverse(self.factor)
+
+    def leave_one_out(self, precision):
+        """Return means and variances at each row by the process without it."""
+        diagonal = np.diag(precision)
+        return self.y - self.alpha / diagonal, 1 / diagonal
+
+    def leave_out(self, precision, groups, others):
         """Return what the process without each group predicts, in closed form.
 
         Parameters
         ----------
+        precision : ndarray of shape (n_rows, n_rows)
+            As the process returns it.
         groups : list of ndarray
             Row numbers of each group; a row may be in several.
         others : list of Rows
@@ -225,7 +236,6 @@ class GaussianProcess:
         .. [1] Rasmussen and Williams (2006). Gaussian Processes for Machine Learning,
            equation 5.12, for groups in place of single rows.
         """
-        precision = _inverse(self.factor)
         predictions = []
         for group, rows in zip(groups, others, strict=True):
             root = np.linalg.cholesky(precision[np.ix_(group, group)])

@@ -16,6 +16,7 @@ from proxylm.regression._kernels import (
     SquaredExponential,
     Trend,
 )
+from proxylm.regression._left_out import LeftOut
 
 PENALTIES = np.logspace(-1, 4, 11)
 # Below this number of records fewer trees say as much.
@@ -72,40 +73,52 @@ class ProcessMember:
 
     def predict_with_deviation(self, rows):
         """Predict scores of rows; return the standard deviations beside them."""
-        found = [
-            process.predict_with_variance(rows.gp_rows) for process in self.processes
-        ]
-        return self._of_mixture(np.array(found))
+        gp_rows = rows.gp_rows
+        return self._of_mixture(
+            [p.predict_with_variance(gp_rows) for p in self.processes]
+        )
 
     def _of_mixture(self, found):
         """Return means and deviations of scores from those of the processes.
 
-        `found` has the shape (n_processes, 2, n_rows), in units of the processes.
+        `found` has the means and variances of each, in its units.
         """
-        means, variances = found[:, 0], found[:, 1]
+        means, variances = np.moveaxis(np.array(found), 1, 0)
         variance = variances.mean(axis=0) + means.var(axis=0)
         mean = self._mean + self._spread * means.mean(axis=0)
         return mean, self._spread * np.sqrt(variance)
 
-    def out_of_fold(self, rows, y, weights, folds):
-        """Return what is predicted for the rows of each fold without the fold.
+    def left_out(self, rows, y, weights, folds, units):
+        """Predict the rows of each fold without the fold, and say how surely.
 
-        Of each fold there are means and standard deviations.
+        Returns
+        -------
+        found : LeftOut
         """
         position = np.full(len(y), -1)
         position[self._kept] = np.arange(len(self._kept))
-        groups = [position[fold] for fold in folds]
+        groups = [position[group] for group in [*folds, *units]]
         inside = [group[group >= 0] for group in groups]
         beside = [
-            rows.take(fold[group < 0]).gp_rows
-            for fold, group in zip(folds, groups, strict=True)
+            rows.take(group[positions < 0]).gp_rows
+            for group, positions in zip([*folds, *units], groups, strict=True)
         ]
-        found = [np.zeros((len(self.processes), 2, len(fold))) for fold in folds]
+        found = [np.empty((len(self.processes), 2, len(group))) for group in groups]
+        alone = np.empty((len(self.processes), 2, len(y)))
+        never = rows.take(position < 0).gp_rows
         for k, process in enumerate(self.processes):
-            left_out = process.leave_out(inside, beside)
+            precision = process.precision()
+            alone[k][:, self._kept] = process.leave_one_out(precision)
+            alone[k][:, position < 0] = process.predict_with_variance(never)
+            left_out = process.leave_out(precision, inside, beside)
             for values, group, parts in zip(found, groups, left_out, strict=True):
                 values[k][:, group >= 0], values[k][:, group < 0] = parts
-        return [self._of_mixture(values) for values in found]
+        mixed = [self._of_mixture(values) for values in found]
+        return LeftOut(
+            [means for means, _ in mixed[: len(folds)]],
+            self._of_mixture(alone)[1],
+            [deviations for _, deviations in mixed[len(folds) :]],
+        )
 
 
 @dataclass
@@ -144,16 +157,16 @@ class EstimatorMember:
         """Predict scores of rows; how sure it is, it can't tell."""
         return self.predict(rows), None
 
-    def out_of_fold(self, rows, y, weights, folds):
-        """Return what is predicted for the rows of each fold without the fold."""
+    def left_out(self, rows, y, weights, folds, units):
+        """Predict the rows of each fold without the fold, in refits."""
         estimator = clone(self.estimator).set_params(**(self.light or {}))
-        predictions = []
+        means = []
         for fold in folds:
             rest = np.delete(np.arange(len(y)), fold)
             member = replace(self, estimator=estimator)
             member.fit(rows.take(rest), y[rest], weights[rest])
-            predictions.append(member.predict_with_deviation(rows.take(fold)))
-        return predictions
+            means.append(member.predict(rows.take(fold)))
+        return LeftOut(means)
 
 
 def _identities(design):

@@ -1,21 +1,25 @@
 """The default of ProxyRegressor: a stack that knows which languages it has seen."""
 
 import warnings
-from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from scipy.optimize import nnls
-from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from proxylm.regression._conformal import IntervalCalibrator, unseen_sides
+from proxylm.regression._conformal import IntervalCalibrator
 from proxylm.regression._design import StackDesign
 from proxylm.regression._frames import from_arrays, to_arrays
+from proxylm.regression._left_out import (
+    LanguageUnits,
+    OutOfFold,
+    nearest,
+    unseen_by_rest,
+)
 from proxylm.regression._members import make_members
 
 # Draw the weights of the stack towards equal ones, in units of the best member's mean
@@ -31,20 +35,6 @@ FAR = (90, 95)
 FAR_KNOWN = (95, 100)
 IMPORTANCE_ROWS = 200
 REGIMES = ("known", "new", "unprofiled")
-
-
-class OutOfFold(NamedTuple):
-    """Predictions of training rows by models that did not have them.
-
-    A row that is left out with several folds stands here as often.
-    """
-
-    rows: np.ndarray  # (n_pairs,) row numbers
-    folds: np.ndarray  # (n_pairs,) fold numbers
-    unseen: np.ndarray  # (n_pairs, n_sides) whether the fold left the language out
-    distance: np.ndarray  # (n_pairs,) to the nearest row that was left in
-    members: np.ndarray  # (n_members, n_pairs)
-    deviation: np.ndarray | None  # (n_pairs,) that the processes expect, on the mean
 
 
 def simplex_weights(predictions, y, sample_weight, shrinkage=SHRINKAGE):
@@ -90,26 +80,13 @@ def simplex_weights(predictions, y, sample_weight, shrinkage=SHRINKAGE):
     return weights / weights.sum()
 
 
-def _nearest(points, others):
-    """Return the Euclidean distance of each point to the nearest of the others."""
-    nearest = np.empty(len(points))
-    for rows in gen_batches(len(points), 1_000):
-        nearest[rows] = cdist(points[rows], others).min(axis=1)
-    return nearest
-
-
-def _fit_member(member, rows, y, weights, folds):
-    """Fit a member; return it and its predictions for each fold without the fold."""
+def _fit_member(member, rows, y, weights, folds, units):
+    """Fit a member; return what it predicts of left-out rows."""
     with warnings.catch_warnings():
         # What a member needs to converge is not the user's to set.
         warnings.simplefilter("ignore", ConvergenceWarning)
         member.fit(rows, y, weights)
-        return member.out_of_fold(rows, y, weights, folds)
-
-
-def _unseen_by_rest(languages, fold):
-    """Mark the languages of the rows of a fold that the other rows lack."""
-    return unseen_sides(languages[fold], np.delete(languages, fold, axis=0).T)
+        return member.left_out(rows, y, weights, folds, units)
 
 
 class StackedRegressor(RegressorMixin, BaseEstimator):
@@ -205,17 +182,30 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         if len(y) >= 2 * N_ROW_FOLDS:
             shuffled = KFold(N_ROW_FOLDS, shuffle=True, random_state=self.random_state)
             row_folds = [test for _, test in shuffled.split(y)]
+        codes = pd.factorize(table[list(self.languages)].to_numpy(object).ravel())[0]
+        codes = codes.reshape(len(y), len(self.languages))
+        unseen = [unseen_by_rest(rows.languages, fold) for fold in language_folds]
+        units = LanguageUnits(codes, language_folds, unseen)
         folds = [*language_folds, *row_folds]
-        predictions = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(_fit_member)(member, rows, y, weights, folds)
+        found = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(_fit_member)(member, rows, y, weights, folds, units.units)
             for member in self.members_.values()
         )
         n_language = len(language_folds)
+        means = [each.means for each in found]
+        sure = [
+            None if each.units is None else units.pick(each.units) for each in found
+        ]
         self.new_ = self._gather(
-            rows, language_folds, [found[:n_language] for found in predictions]
+            rows, language_folds, [each[:n_language] for each in means], sure
         )
+        alone = [
+            None if each.alone is None else each.alone[np.concatenate(row_folds)]
+            for each in found
+            if row_folds
+        ]
         self.known_ = self._gather(
-            rows, row_folds, [found[n_language:] for found in predictions]
+            rows, row_folds, [each[n_language:] for each in means], alone
         )
         self._far = None
         if self.new_ is not None:
@@ -241,30 +231,21 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         if "_sample" in state:
             self._sample = from_arrays(state["_sample"])
 
-    def _gather(self, rows, folds, predictions):
+    def _gather(self, rows, folds, predictions, deviations):
         """Return the out-of-fold predictions of some folds, None if there are none."""
         if len(folds) < 2 or not self.members_:
             return None
         distances = [
-            _nearest(self._near[fold], np.delete(self._near, fold, axis=0))
+            nearest(self._near[fold], np.delete(self._near, fold, axis=0))
             for fold in folds
         ]
-        unseen = [_unseen_by_rest(rows.languages, fold) for fold in folds]
-        members = [
-            np.concatenate([means for means, _ in found]) for found in predictions
-        ]
-        deviations = [
-            None
-            if found[0][1] is None
-            else np.concatenate([deviation for _, deviation in found])
-            for found in predictions
-        ]
+        unseen = [unseen_by_rest(rows.languages, fold) for fold in folds]
         return OutOfFold(
             np.concatenate(folds),
             np.repeat(np.arange(len(folds)), [len(fold) for fold in folds]),
             np.concatenate(unseen),
             np.concatenate(distances),
-            np.clip(members, *self._bounds),
+            np.clip([np.concatenate(found) for found in predictions], *self._bounds),
             self._mean_deviation(deviations, is_profiled=True),
         )
 
@@ -380,9 +361,9 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         values = np.array([each for each in deviations if each is not None])
         own = self._own[able]
         mean = values.mean(axis=0)
-        return (
-            np.where(is_profiled, mean, values[own].mean(axis=0)) if own.any() else mean
-        )
+        if not own.any():
+            return mean
+        return np.where(is_profiled, mean, values[own].mean(axis=0))
 
     def _spread_features(self, rows, members, deviation):
         """Return what the spread is predicted from.
@@ -450,6 +431,6 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
             return np.full(len(rows), self._mean)
         unseen = rows.languages < 0
         regime = np.where(~unseen.any(axis=1), 0, np.where(rows.is_profiled, 1, 2))
-        distance = _nearest(rows.gaussian[:, list(self.design_.row)], self._near)
+        distance = nearest(rows.gaussian[:, list(self.design_.row)], self._near)
         predicted = np.einsum("nm,mn->n", self._weights[regime], members)
         return self._draw_to_median(predicted, members, distance, unseen)
