@@ -14,6 +14,7 @@ from proxylm.records import make_records
 from proxylm.regression import _gaussian_process, _members
 from proxylm.regression._conformal import IntervalCalibrator
 from proxylm.regression._design import StackDesign
+from proxylm.regression._left_out import LanguageUnits
 from proxylm.regression._profiles import LanguageProfiles, matrix_factors
 from proxylm.regression._stack import StackedRegressor, simplex_weights
 
@@ -127,9 +128,40 @@ def test_intervals_know_how_sure_the_processes_are(records, monkeypatch):
     np.testing.assert_array_equal(learned[0][:, -1], np.concatenate(deviations))
     # Of a language that was left out they know less.
     assert deviations[1].mean() > 1.1 * deviations[0].mean()
-    _, features, _ = stack.predict_with_spread(records.data)
+    # Without the row, or all records of its unseen languages, and nothing else.
     rows = stack.design_.transform(records.data)
+    row, unseen = stack.new_.rows[0], stack.new_.unseen[0]
+    theirs = records.groups.iloc[row][unseen].tolist()
+    unit = np.flatnonzero(records.groups.isin(theirs).any(axis=1))
+    y, weights = records.target.to_numpy(), np.ones(len(rows))
+    found = [
+        member.left_out(rows, y, weights, [], [unit])
+        for member in stack.members_.values()
+        if isinstance(member, _members.ProcessMember)
+    ]
+    expected = np.mean([each.units[0] for each in found], axis=0)
+    assert deviations[1][0] == pytest.approx(expected[unit == row].item())
+    expected = np.mean([each.alone for each in found], axis=0)
+    np.testing.assert_allclose(deviations[0], expected[stack.known_.rows])
+    _, features, _ = stack.predict_with_spread(records.data)
     np.testing.assert_allclose(features[:, -1], expected_deviation(stack, rows))
+
+
+def test_a_row_leaves_with_all_records_of_its_unseen_languages_alone():
+    """Not with the other languages of its fold: 0 and 1 are one fold, 2 and 3 stay."""
+    languages = np.array([[0, 2], [0, 1], [2, 0], [3, 2], [1, 3], [-1, 1], [3, 3]])
+    fold = np.array([0, 1, 2, 4, 5])
+    unseen = np.isin(languages[fold], [-1, 0, 1])
+    # The last row has no language that the fold has not.
+    folds, sides = [fold, np.array([6])], [unseen, np.zeros((1, 2), dtype=bool)]
+    left = LanguageUnits(languages, folds, sides)
+    with_each = [[0, 1, 2], [0, 1, 2, 4, 5], [0, 1, 2], [1, 4, 5], [1, 4, 5], [6]]
+    places = [0, 1, 2, 1, 2, 0]
+    found = left.pick([100 * k + np.arange(len(u)) for k, u in enumerate(left.units)])
+    for value, unit, place in zip(found, with_each, places, strict=True):
+        assert left.units[value // 100].tolist() == unit
+        assert value % 100 == place
+    assert len(left.units) == 4
 
 
 def test_a_row_without_a_profile_has_no_say_of_processes_that_use_some(records):
@@ -462,7 +494,7 @@ def test_a_table_of_many_rows_has_the_mean_of_several_processes(records, monkeyp
     rows = design.fit(records.data, None).transform(records.data)
     y, weights = records.target.to_numpy(), np.ones(len(rows))
     member = _members.make_members(design, len(rows), 0)["gp"].fit(rows, y, weights)
-    assert len(member.processes) == 3
+    assert len(member.processes) == 2
     thetas = [process.theta for process in member.processes]
     assert not np.allclose(thetas[0], thetas[1])
     scale = y.mean(), y.std()

@@ -72,9 +72,9 @@ def test_a_variance_is_the_covariance_of_a_row_with_itself(problem, kernel):
 def test_leaving_groups_out_in_closed_form_equals_refits(problem):
     rows, y, weights = problem
     process = gp.fit_gaussian_process(KERNELS, rows, y, weights)
-    groups = [np.arange(10), np.array([3, 30, 44]), np.array([59])]
+    groups = [np.arange(10), np.array([3, 30, 44]), np.array([59]), np.array([], int)]
     beside = gp.Rows(rows.Z[:4] + 0.3, rows.ids[:4])
-    left_out = process.leave_out(process.precision(), groups, [beside] * 3)
+    left_out = process.leave_out(process.precision(), groups, [beside] * 4)
     alone = process.leave_one_out(process.precision())
     last = np.array(left_out[2][0])[:, 0]  # of the row that is a group
     np.testing.assert_allclose(np.array(alone)[:, 59], last)
@@ -88,6 +88,19 @@ def test_leaving_groups_out_in_closed_form_equals_refits(problem):
         np.testing.assert_allclose(inside[1], variances, atol=2 * gp.JITTER)
         expected = alone.predict_with_variance(beside)
         np.testing.assert_allclose(outside, expected, atol=1e-9)
+
+
+def test_a_block_that_rounding_made_indefinite_has_an_inverse_root():
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((5, 5))
+    good = A @ A.T + np.eye(5)
+    bad = np.diag([1.0, 2.0, -1e-18])
+    for matrix in (good, bad):
+        root = gp._inverse_root(matrix)
+        inverse = root.T @ root
+        assert np.isfinite(inverse).all()
+        np.testing.assert_allclose(matrix @ inverse @ matrix, matrix, atol=1e-9)
+    np.testing.assert_allclose(root.T @ root @ bad[:, :2], np.eye(3)[:, :2])
 
 
 def test_it_predicts_what_scikit_learn_does_with_the_same_kernel(problem, monkeypatch):

@@ -86,6 +86,19 @@ def _inverse(factor):
     return inverse
 
 
+def _inverse_root(matrix):
+    """Return R with R'R the inverse of a symmetric positive definite matrix."""
+    if not len(matrix):
+        return matrix
+    root, failed = lapack.dpotrf(matrix, lower=1, clean=1)
+    if not failed:
+        return lapack.dtrtri(root, lower=1)[0]
+    # Rounding has made it indefinite.
+    values, vectors = np.linalg.eigh(matrix)
+    least = np.finfo(float).eps * len(matrix) * values[-1]
+    return (vectors / np.sqrt(np.maximum(values, least))).T
+
+
 def _negative_log_likelihood(theta, kernels, rows, y, weights):
     """Return the negative log marginal likelihood of a block, and its gradient."""
     parts = _split(theta, kernels)
@@ -238,8 +251,7 @@ class GaussianProcess:
         """
         predictions = []
         for group, rows in zip(groups, others, strict=True):
-            root = np.linalg.cholesky(precision[np.ix_(group, group)])
-            inverse, _ = lapack.dtrtri(root, lower=1)
+            inverse = _inverse_root(precision[np.ix_(group, group)])
             change = inverse.T @ (inverse @ self.alpha[group])
             inside = self.y[group] - change, np.einsum("ij,ij->j", inverse, inverse)
             outside = np.empty(0), np.empty(0)
@@ -247,7 +259,6 @@ class GaussianProcess:
                 alpha = self.alpha - change @ precision[group]
                 beside = _covariance(self.kernels, self.theta, rows, self.rows)
                 means = beside @ alpha
-                beside[:, group] = 0
                 explained = beside @ precision
                 variance = self._prior_variance(rows)
                 variance -= np.einsum("ij,ij->i", explained, beside)

@@ -25,7 +25,7 @@ SMALL_TABLE = 500
 LARGEST_PROCESS = 4_000
 # Processes whose mean is taken learn their parameters from different rows: from records
 # drawn at random, or from all records among a few languages.
-DRAWS = ("records", "records", "languages")
+DRAWS = ("records", "records")
 
 
 @dataclass
@@ -300,9 +300,7 @@ def make_members(design, n_samples, random_state):
     if profiles:
         wide = _Columns(design.row + profiles, "raw")
         members |= {
-            "gp_profiles": ProcessMember(
-                _profile_kernels(design), random_state, True, ("records",) * 2
-            ),
+            "gp_profiles": ProcessMember(_profile_kernels(design), random_state, True),
             "lightgbm_profiles": EstimatorMember(boosting, wide, True, light=faster),
             "extra_trees_profiles": EstimatorMember(trees, wide, True, light=fewer),
             "ridge_profiles": EstimatorMember(
@@ -311,7 +309,7 @@ def make_members(design, n_samples, random_state):
         }
         if len(design.languages) == 2 and n_samples > DRAWN_ROWS:
             members["gp_pairs"] = ProcessMember(
-                _pair_kernels(design), random_state, True, ("languages",) * 2
+                _pair_kernels(design), random_state, True, ("languages",)
             )
     # The slowest first, so that threads end together.
     is_fast = {name: isinstance(m, EstimatorMember) for name, m in members.items()}
