@@ -65,9 +65,8 @@ def correlation_within(errors, groups):
 def singular_values(errors, languages):
     """Return the largest singular value, and those under random signs."""
     table = pd.DataFrame({"error": errors, "row": languages[0], "column": languages[1]})
-    matrix = table.pivot(index="row", columns="column", values="error").to_numpy(
-        copy=True
-    )
+    table = table.pivot(index="row", columns="column", values="error")
+    matrix = table.to_numpy(copy=True)
     np.fill_diagonal(matrix, 0)  # a language with itself is no transfer
     rng = np.random.default_rng(SEED)
     signs = rng.choice([-1, 1], (N_SIGNS, *matrix.shape))
@@ -91,8 +90,8 @@ def describe(fetch, model, score):
             line += f"  {said} {correlation_within(errors, groups):+.3f}"
         return line
     languages = records.groups.to_numpy().T
-    largest, random = singular_values(errors, languages)
-    line += f"  singular value {largest:.1f}, random signs {random.mean():.1f}"
+    value, random = singular_values(errors, languages)
+    line += f"  singular value {value:.1f}, random signs {random.mean():.1f}"
     return line + f" (largest of {N_SIGNS}: {random.max():.1f})"
 
 

@@ -486,6 +486,28 @@ def test_far_from_all_that_was_seen_the_median_without_profiles_predicts(records
     assert np.abs(near - expected).max() > 0.1
 
 
+def test_of_a_large_table_processes_have_a_random_part(records, monkeypatch):
+    monkeypatch.setattr(_members, "LARGEST_PROCESS", 40)
+    table = records.data
+    regressor = ProxyRegressor(random_state=0).fit(table, records.target)
+    stack = regressor.regressor_
+    rows, y = stack.design_.transform(table), records.target.to_numpy()
+    member = stack.members_["gp"]
+    kept = member._kept
+    assert len(kept) == 40
+    beside = np.setdiff1d(np.arange(len(y)), kept)
+    # Of the others they know nothing, so leaving them out changes nothing.
+    fold = np.r_[beside[:5], kept[:5]]
+    found = member.left_out(rows, y, np.ones(len(y)), [fold, beside], [fold])
+    np.testing.assert_allclose(found.means[1], member.predict(rows.take(beside)))
+    assert np.abs(found.means[0][:5] - found.means[1][:5]).max() > 1e-4
+    assert np.isnan(found.units[0][:5]).all() and (found.units[0][5:] > 0).all()
+    assert np.isnan(found.alone[beside]).all() and (found.alone[kept] > 0).all()
+    low, high = regressor.predict_interval(table).T
+    assert np.isfinite(high - low).all() and (high > low).all()
+    assert np.mean((low <= y) & (y <= high)) > 0.8
+
+
 def test_a_table_of_many_rows_has_the_mean_of_several_processes(records, monkeypatch):
     monkeypatch.setattr(_members, "DRAWN_ROWS", 30)
     monkeypatch.setattr(_gaussian_process, "DRAWN_ROWS", 30)

@@ -232,8 +232,9 @@ class GaussianProcess:
 
         Returns
         -------
-        predictions : list of (ndarray, ndarray) pairs of means and variances
-            For the rows of each group, and for its others.
+        predictions : list of ((ndarray, ndarray), ndarray)
+            For each group the means and variances of its rows, and the means of its
+            others.
 
         Notes
         -----
@@ -254,17 +255,11 @@ class GaussianProcess:
             inverse = _inverse_root(precision[np.ix_(group, group)])
             change = inverse.T @ (inverse @ self.alpha[group])
             inside = self.y[group] - change, np.einsum("ij,ij->j", inverse, inverse)
-            outside = np.empty(0), np.empty(0)
+            outside = np.empty(0)
             if len(rows.Z):
                 alpha = self.alpha - change @ precision[group]
                 beside = _covariance(self.kernels, self.theta, rows, self.rows)
-                means = beside @ alpha
-                explained = beside @ precision
-                variance = self._prior_variance(rows)
-                variance -= np.einsum("ij,ij->i", explained, beside)
-                taken = inverse @ explained[:, group].T
-                variance += np.einsum("ij,ij->j", taken, taken)
-                outside = means, np.maximum(variance, JITTER)
+                outside = beside @ alpha
             predictions.append((inside, outside))
         return predictions
 

@@ -32,7 +32,7 @@ class OutOfFold(NamedTuple):
     unseen: np.ndarray  # (n_pairs, n_sides) whether the fold left the language out
     distance: np.ndarray  # (n_pairs,) to the nearest row that was left in
     members: np.ndarray  # (n_members, n_pairs)
-    deviation: np.ndarray | None  # (n_pairs,) that the processes expect, on the mean
+    deviation: np.ndarray | None  # (n_pairs,) mean of what the processes expect, or NaN
 
 
 class LanguageUnits:

@@ -91,28 +91,31 @@ class ProcessMember:
     def left_out(self, rows, y, weights, folds, units):
         """Predict the rows of each fold without the fold, and say how surely.
 
+        Rows that the processes don't have, of a large table, have no deviations (NaN).
+
         Returns
         -------
         found : LeftOut
         """
         position = np.full(len(y), -1)
         position[self._kept] = np.arange(len(self._kept))
-        groups = [position[group] for group in [*folds, *units]]
+        every = [*folds, *units]
+        groups = [position[group] for group in every]
         inside = [group[group >= 0] for group in groups]
-        beside = [
-            rows.take(group[positions < 0]).gp_rows
-            for group, positions in zip([*folds, *units], groups, strict=True)
-        ]
-        found = [np.empty((len(self.processes), 2, len(group))) for group in groups]
-        alone = np.empty((len(self.processes), 2, len(y)))
-        never = rows.take(position < 0).gp_rows
+        beside = [rows.take([]).gp_rows] * len(every)
+        for k, fold in enumerate(folds):
+            beside[k] = rows.take(fold[groups[k] < 0]).gp_rows
+        shape = len(self.processes), 2
+        found = [np.full((*shape, len(group)), np.nan) for group in every]
+        alone = np.full((*shape, len(y)), np.nan)
         for k, process in enumerate(self.processes):
             precision = process.precision()
             alone[k][:, self._kept] = process.leave_one_out(precision)
-            alone[k][:, position < 0] = process.predict_with_variance(never)
             left_out = process.leave_out(precision, inside, beside)
             for values, group, parts in zip(found, groups, left_out, strict=True):
-                values[k][:, group >= 0], values[k][:, group < 0] = parts
+                values[k][:, group >= 0] = parts[0]
+                if len(parts[1]):
+                    values[k][0, group < 0] = parts[1]
         mixed = [self._of_mixture(values) for values in found]
         return LeftOut(
             [means for means, _ in mixed[: len(folds)]],
