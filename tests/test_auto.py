@@ -486,6 +486,20 @@ def test_far_from_all_that_was_seen_the_median_without_profiles_predicts(records
     assert np.abs(near - expected).max() > 0.1
 
 
+def test_pairs_are_functions_of_what_is_known_of_the_other_side(records):
+    design = StackDesign(["source_lang", "target_lang"], PROXIES)
+    design.fit(records.data, None)
+    member = _members.make_members(design, 401, 0)["gp_pairs"]
+    assert member.uses_profiles and member.draws == ("languages",)
+    of_source, of_target = member.kernels[-2:]
+    source, target = design.sides
+    assert source and target and not set(source) & set(target)
+    assert (of_source.ids, of_source.columns) == ((0,), target + design.own)
+    assert (of_target.ids, of_target.columns) == ((1,), source + design.own)
+    # A table that all processes learn from as a whole has none.
+    assert "gp_pairs" not in _members.make_members(design, 400, 0)
+
+
 def test_of_a_large_table_processes_have_a_random_part(records, monkeypatch):
     monkeypatch.setattr(_members, "LARGEST_PROCESS", 40)
     table = records.data

@@ -199,11 +199,8 @@ class StackedRegressor(RegressorMixin, BaseEstimator):
         self.new_ = self._gather(
             rows, language_folds, [each[:n_language] for each in means], sure
         )
-        alone = [
-            None if each.alone is None else each.alone[np.concatenate(row_folds)]
-            for each in found
-            if row_folds
-        ]
+        order = np.concatenate([np.empty(0, dtype=int), *row_folds])
+        alone = [None if each.alone is None else each.alone[order] for each in found]
         self.known_ = self._gather(
             rows, row_folds, [each[n_language:] for each in means], alone
         )
