@@ -67,6 +67,20 @@ def fitted(records):
     return regressor.fit(records.data[known], records.target[known])
 
 
+def test_it_is_as_unsure_of_a_new_language_as_of_those_left_out():
+    records = as_records(make_frame(effect=8.0))
+    for language in LANGUAGES[:3]:
+        known, new = without(records, language)
+        regressor = ProxyRegressor(context=records.data, random_state=0)
+        regressor.fit(records.data[known], records.target[known])
+        stack = regressor.regressor_
+        _, features, unseen = stack.predict_with_spread(records.data[new])
+        one = unseen.sum(axis=1) == 1
+        expected = stack.new_.deviation[stack.new_.unseen.sum(axis=1) == 1]
+        ratio = np.median(features[one, -1]) / np.median(expected)
+        assert 0.8 < ratio < 1.25
+
+
 def test_it_is_better_than_each_naive_baseline_on_languages_left_out(records):
     summary = evaluate(ProxyRegressor(), records, FOLDS).summary()
     assert summary["rmse"].idxmin() == 0

@@ -9,6 +9,8 @@ from sklearn.gaussian_process import kernels as peers
 
 from proxylm.regression import _gaussian_process as gp
 from proxylm.regression._kernels import (
+    NO_ID,
+    UNSEEN,
     Identity,
     LanguageFunctions,
     Matern,
@@ -22,7 +24,9 @@ N = 60
 @pytest.fixture
 def problem():
     rng = np.random.default_rng(0)
-    rows = gp.Rows(rng.standard_normal((N, 4)), rng.integers(-1, 5, (N, 2)))
+    ids = rng.integers(-1, 5, (N, 2))
+    ids[ids < 0] = NO_ID
+    rows = gp.Rows(rng.standard_normal((N, 4)), ids)
     y = rows.Z[:, 0] + np.sin(2 * rows.Z[:, 1]) + 0.1 * rng.standard_normal(N)
     return rows, (y - y.mean()) / y.std(), rng.uniform(0.5, 2, N)
 
@@ -87,6 +91,24 @@ def test_leaving_groups_out_in_closed_form_equals_refits(problem):
         np.testing.assert_allclose(inside[0], means, atol=1e-9)
         np.testing.assert_allclose(inside[1], variances, atol=2 * gp.JITTER)
         np.testing.assert_allclose(outside, alone.predict(beside), atol=1e-9)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_an_unseen_id_is_as_uncertain_as_one_that_was_left_out(problem, side):
+    rows, y, weights = problem
+    process = gp.fit_gaussian_process(KERNELS, rows, y, weights)
+    group = np.flatnonzero(rows.ids[:, side] == 3)
+    nothing = [rows.take([])]
+    [(inside, _)] = process.leave_out(process.precision(), [group], nothing)
+    rest = np.flatnonzero(rows.ids[:, side] != 3)
+    new = rows.take(group)
+    new.ids[:, side] = UNSEEN
+    alone = refitted(process, rows.take(rest), y[rest], weights[rest])
+    means, variances = alone.predict_with_variance(new)
+    noise = np.exp(2 * process.theta[-1])
+    np.testing.assert_allclose(inside[0], means, atol=1e-9)
+    expected = variances + noise / weights[group] - noise
+    np.testing.assert_allclose(inside[1], expected, atol=2 * gp.JITTER)
 
 
 def test_a_block_that_rounding_made_indefinite_has_an_inverse_root():

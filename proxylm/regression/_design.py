@@ -13,6 +13,7 @@ from proxylm.languages._pretraining import MODELS
 from proxylm.languages._web_share import log_web_share
 from proxylm.regression._gaussian_process import Rows
 from proxylm.regression._ids import IdCoder
+from proxylm.regression._kernels import NO_ID, UNSEEN
 from proxylm.regression._profiles import LanguageProfiles
 
 # Standardised features beyond this many deviations are drawn back to it.
@@ -51,7 +52,8 @@ class DesignRows:
     scaled : ndarray of shape (n_rows, n_columns)
         The same columns, standardised; 0 where missing.
     ids : ndarray of shape (n_rows, n_ids)
-        Numbers of the languages of each side and of their pair, -1 if new.
+        Numbers of the languages of each side and of their pair, -1 if new;
+        a language with itself is no pair, -2.
     frame : DataFrame
         The languages and numbers as they came.
     languages : ndarray of shape (n_rows, n_language_columns)
@@ -155,7 +157,8 @@ class StackDesign:
         if len(self.languages) == 2:
             own = (table[self.languages[0]] == table[self.languages[1]]).to_numpy()
             pair = codes[:, 0] * (self.coder.n_codes[1] + 1) + codes[:, 1]
-            pair[(codes < 0).any(axis=1) | own] = -1
+            pair[(codes < 0).any(axis=1)] = UNSEEN
+            pair[own] = NO_ID
             ids = np.column_stack([codes, pair])
         frame = table.reset_index(drop=True)
         if self.proxies:

@@ -29,7 +29,10 @@ PIVOT_SHARE = 0.25
 
 
 class Rows(NamedTuple):
-    """What covariances are functions of: numbers, and codes of ids, -1 for none."""
+    """What covariances are functions of: numbers, and codes of ids.
+
+    A code is `UNSEEN` for an id that was not in the training rows, `NO_ID` for none.
+    """
 
     Z: np.ndarray  # (n_rows, n_features)
     ids: np.ndarray  # (n_rows, n_id_columns)

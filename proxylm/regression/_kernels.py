@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 SQRT_5 = np.sqrt(5.0)
+# Of an id that was not seen, and of a row that has none.
+UNSEEN, NO_ID = -1, -2
 
 
 def _squared_distances(A, B):
@@ -22,7 +24,7 @@ def _length_gradient(A, M):
 
 
 def _matches(codes, others):
-    """Say which pairs of ids are the same; -1 is no id."""
+    """Say which pairs of ids are the same; one that was not seen is like no other."""
     return (codes[:, None] == others[None]) & (codes[:, None] >= 0)
 
 
@@ -75,8 +77,8 @@ class Identity:
         return same * np.exp(2 * theta[0]), None
 
     def variance(self, theta, rows):
-        """Return the covariance of each row with itself."""
-        return (rows.ids[:, self.column] >= 0) * np.exp(2 * theta[0])
+        """Return the covariance of each row with itself, that of its unseen id too."""
+        return (rows.ids[:, self.column] != NO_ID) * np.exp(2 * theta[0])
 
     def gradient(self, theta, rows, K, kept, W):
         """Return sum(W * dK / dtheta) for every parameter."""
@@ -172,9 +174,9 @@ class LanguageFunctions:
         return shape * factor, (shape, kept, same, factor)
 
     def variance(self, theta, rows):
-        """Return the covariance of each row with itself."""
-        is_known = rows.ids[:, list(self.ids)] >= 0
-        return is_known @ np.exp(2 * theta[: len(self.ids)])
+        """Return the covariance of each row with itself, that of unseen ids too."""
+        has_id = rows.ids[:, list(self.ids)] != NO_ID
+        return has_id @ np.exp(2 * theta[: len(self.ids)])
 
     def gradient(self, theta, rows, K, kept, W):
         """Return sum(W * dK / dtheta) for every parameter."""
