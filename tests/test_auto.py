@@ -14,6 +14,7 @@ from proxylm.records import make_records
 from proxylm.regression import _gaussian_process, _members
 from proxylm.regression._conformal import IntervalCalibrator
 from proxylm.regression._design import StackDesign
+from proxylm.regression._kernels import NO_ID
 from proxylm.regression._left_out import LanguageUnits
 from proxylm.regression._profiles import LanguageProfiles, matrix_factors
 from proxylm.regression._stack import StackedRegressor, simplex_weights
@@ -444,7 +445,7 @@ class TestDesign:
         own = (table["source_lang"] == table["target_lang"]).to_numpy()
         assert len(np.unique(rows.ids[own, 0])) == 1
         assert len(np.unique(rows.languages[own, 0])) == len(LANGUAGES)
-        assert (rows.ids[own, 2] == -1).all()
+        assert (rows.ids[own, 2] == NO_ID).all()
         assert len(np.unique(rows.ids[~own, 2])) == (~own).sum()
 
     def test_the_best_proxy_is_the_largest_of_the_row(self):
