@@ -14,7 +14,7 @@ from proxylm.records import make_records
 from proxylm.regression import _gaussian_process, _members
 from proxylm.regression._conformal import IntervalCalibrator
 from proxylm.regression._design import StackDesign
-from proxylm.regression._kernels import NO_ID
+from proxylm.regression._kernels import NO_ID, UNSEEN
 from proxylm.regression._left_out import LanguageUnits
 from proxylm.regression._profiles import LanguageProfiles, matrix_factors
 from proxylm.regression._stack import StackedRegressor, simplex_weights
@@ -447,6 +447,8 @@ class TestDesign:
         assert len(np.unique(rows.languages[own, 0])) == len(LANGUAGES)
         assert (rows.ids[own, 2] == NO_ID).all()
         assert len(np.unique(rows.ids[~own, 2])) == (~own).sum()
+        new = design.transform(table[~own].assign(target_lang="ain"))
+        assert (new.ids[:, 1:] == UNSEEN).all()
 
     def test_the_best_proxy_is_the_largest_of_the_row(self):
         table = make_frame().drop(columns="score")
